@@ -1,0 +1,1 @@
+"""Commands that print ratios: python -m benchmarks.NAME."""

@@ -1,0 +1,1 @@
+"""Which file on which device: SavedModel and .tflite files that prove themselves."""

@@ -1,0 +1,16 @@
+"""What a file must keep to; light, so that `--help` answers at once."""
+
+from dataclasses import dataclass
+
+from pipelines.settings import knob
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Each field is a flag of `bundle` and `verify`."""
+
+    max_drop: float = knob(0.5, "accuracy that a file may lose, in percentage points", low=0)
+    min_agreement: float = knob(0.0, "share of images with Keras' top-1", low=0, high=1)
+    images: int = knob(1000, "held-out images to run", low=1)
+    reference_images: int = knob(100, "of these, how many also on the reference kernels", low=1)
+    allow_float: str = knob("", "operations an integer file may keep in float, comma between")

@@ -1,0 +1,155 @@
+"""Models that answer pixels with probabilities, whatever file they lie in.
+
+Only files that cannot run code are opened: .keras in Keras' safe mode, and .tflite.
+"""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.errors import DamagedFile, UserError
+from pipelines.quiet import quiet
+
+
+def load(path, *, reference_kernels=False, threads=1):
+    """Open a .keras or .tflite file.
+
+    Returns:
+        An object with `input_shape` (height, width, channels), `classes`, and
+        `predict(pixels)`: uint8 (n, height, width, channels) -> float32 (n, classes).
+
+    Raises:
+        DamagedFile: a damaged or unsafe file.
+        UserError: no image classifier.
+    """
+    if Path(path).suffix == ".tflite":
+        content = Path(path).read_bytes()
+        try:
+            return TFLiteModel(content, reference_kernels=reference_kernels, threads=threads)
+        except (DamagedFile, UserError) as error:
+            raise type(error)(f"{path}: {error}") from error
+    return KerasModel(load_keras(path))
+
+
+def load_keras(path):
+    """Open a .keras file in safe mode, and check that it maps one image to class scores."""
+    if not zipfile.is_zipfile(path):
+        raise DamagedFile(f"{path} is damaged, or no .keras file")
+    with quiet():
+        import keras
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DamagedFile(f"{path} is damaged or unsafe, and was not opened: {reason}") from error
+    shapes = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
+    if not _is_classifier(*shapes):
+        raise UserError(f"{path} is no image classifier: it maps {shapes[0]} to {shapes[1]}")
+    return model
+
+
+def _is_classifier(inputs, outputs):
+    return (
+        isinstance(inputs, tuple)
+        and len(inputs) == 4
+        and None not in inputs[1:]
+        and inputs[-1] in (1, 3)
+        and isinstance(outputs, tuple)
+        and len(outputs) == 2
+        and outputs[-1] is not None
+    )
+
+
+def gives_probabilities(model):
+    """Whether a Keras model ends in a softmax; ours end in logits."""
+    last = model.layers[-1]
+    return (
+        getattr(getattr(last, "activation", None), "__name__", "") == "softmax"
+        or type(last).__name__ == "Softmax"
+    )
+
+
+class KerasModel:
+    """A Keras model from pixels to logits or probabilities."""
+
+    def __init__(self, model, batch_size=64):
+        self.model = model
+        self.batch_size = batch_size
+        self.input_shape = tuple(model.input_shape[1:])
+        self.classes = model.output_shape[-1]
+        self.softmax = not gives_probabilities(model)
+
+    def predict(self, pixels):
+        """Probabilities of each image."""
+        scores = self.model.predict(pixels, batch_size=self.batch_size, verbose=0)
+        return softmax(scores) if self.softmax else scores
+
+
+def softmax(logits):
+    """Probabilities over the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+class TFLiteModel:
+    """A .tflite file, run by the interpreter that phones have.
+
+    Args:
+        content: the bytes of the file.
+        reference_kernels: run the plain kernels that define each operation instead of XNNPACK.
+    """
+
+    def __init__(self, content, *, reference_kernels=False, threads=1):
+        with quiet():
+            from ai_edge_litert import interpreter as litert
+
+            kinds = litert.OpResolverType
+            kernels = kinds.BUILTIN_REF if reference_kernels else kinds.AUTO
+            try:
+                self.interpreter = litert.Interpreter(
+                    model_content=content,
+                    num_threads=threads,
+                    experimental_op_resolver_type=kernels,
+                )
+                self.interpreter.allocate_tensors()
+            except Exception as error:
+                reason = " ".join(str(error).split())[:200]
+                raise DamagedFile(f"the .tflite file cannot be run: {reason}") from error
+        inputs, outputs = (
+            self.interpreter.get_input_details(),
+            self.interpreter.get_output_details(),
+        )
+        if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0]["shape"]) != 4:
+            raise UserError("the .tflite file is no image classifier")
+        self.input, self.output = inputs[0], outputs[0]
+        self.input_shape = tuple(int(n) for n in self.input["shape"][1:])
+        self.classes = int(self.output["shape"][-1])
+
+    def predict(self, pixels):
+        """Probabilities of each image, one at a time as on a device."""
+        probabilities = np.empty((len(pixels), self.classes), np.float32)
+        for i, image in enumerate(self.quantized(pixels)):
+            self.interpreter.set_tensor(self.input["index"], image[None])
+            self.interpreter.invoke()
+            probabilities[i] = self._real(self.interpreter.get_tensor(self.output["index"])[0])
+        return probabilities
+
+    def quantized(self, pixels):
+        """Pixels as the file wants them: real = scale * (stored - zero point)."""
+        kind = self.input["dtype"]
+        scale, zero = self.input["quantization"]
+        if not scale:
+            return np.asarray(pixels, kind)
+        limits = np.iinfo(kind)
+        stored = np.round(np.asarray(pixels, np.float32) / scale) + zero
+        return np.clip(stored, limits.min, limits.max).astype(kind)
+
+    def _real(self, stored):
+        scale, zero = self.output["quantization"]
+        return (stored.astype(np.float32) - zero) * scale if scale else stored
+
+    def signature(self):
+        """{signature: (input names, output names)} of the file."""
+        found = self.interpreter.get_signature_list()
+        return {name: (parts["inputs"], parts["outputs"]) for name, parts in found.items()}

@@ -1,0 +1,85 @@
+"""What a training left behind, found again by the folder of its run or by the model's file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import DamagedFile, UserError, did_you_mean
+
+CONFIG = "config.yaml"  # its presence makes a folder a run
+LABELS = "labels.txt"
+MODEL = "model.keras"
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model's file with what is known of it."""
+
+    path: Path
+    labels: tuple[str, ...] | None  # class names in the order of its outputs
+    config: dict  # of its training; empty where the file came alone
+
+
+def find(path, *, suffixes=(".keras", ".tflite")):
+    """Find the model of a run or of a bundle, or a model file itself.
+
+    Args:
+        path: a folder that holds model.keras, or a file.
+        suffixes: the kinds of file that will do.
+
+    Raises:
+        UserError: there is no such thing, or the run did not finish.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / MODEL).is_file():
+            what = "it is no run"
+            if (path / CONFIG).exists():
+                last = path / CHECKPOINTS / "last.keras"
+                what = "its training did not finish"
+                what += f"; the model so far is {last}" if last.exists() else ""
+            raise UserError(f"{path} holds no {MODEL}: {what}")
+        path = path / MODEL
+    if not path.is_file():
+        parent = path.parent
+        near = [str(parent / p.name) for p in parent.iterdir()] if parent.is_dir() else []
+        raise UserError(f"no run or model {path}; {did_you_mean(path, near)}")
+    if path.suffix not in suffixes:
+        raise UserError(f"{path} is no run and no {' or '.join(suffixes)} file")
+    folder = path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
+    return Trained(path, _labels(folder), _config(folder))
+
+
+def _labels(folder):
+    file = folder / LABELS
+    return tuple(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else None
+
+
+def _config(folder):
+    file = folder / CONFIG
+    if not file.is_file():
+        return {}
+    import yaml
+
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError:
+        config = None
+    if not isinstance(config, dict):
+        raise DamagedFile(f"{file} is damaged: it holds no settings")
+    return config
+
+
+def source_of(trained, spec, data_dir, *, flag="--data"):
+    """Open the source that the user names, else the one of the training.
+
+    Raises:
+        UserError: neither is known.
+    """
+    from pipelines.sources import open_source
+
+    if spec is None and "data" not in trained.config:
+        raise UserError(f"{trained.path} does not say what it was trained on; name it by {flag}")
+    if spec is None:
+        spec, data_dir = trained.config["data"], data_dir or trained.config.get("data_dir")
+    return open_source(spec, data_dir=data_dir)

@@ -1,0 +1,55 @@
+"""Parameters and multiply-adds, layer by layer, read off a built model.
+
+One MAC is one multiply-add of a convolution or dense layer for one image; biases, normalization,
+activations and pooling are not counted. FLOPs = 2 MACs.
+"""
+
+import math
+from typing import NamedTuple
+
+from keras_cnns.lazy import keras
+
+
+class Row(NamedTuple):
+    """What one layer costs."""
+
+    name: str
+    kind: str
+    output: tuple  # without the batch
+    params: int  # trainable
+    macs: int
+
+
+def rows(model):
+    """One Row for each layer of a functional model, in order."""
+    return [
+        Row(layer.name, type(layer).__name__, _shape(layer), _trainable(layer), _macs(layer))
+        for layer in model.layers
+    ]
+
+
+def params(model):
+    """Trainable weights; the moving statistics of batch normalization are not counted."""
+    return _trainable(model)
+
+
+def macs(model):
+    """Multiply-adds of a prediction; as published, heads for training alone are not counted."""
+    return sum(row.macs for row in rows(keras.Model(model.inputs, model.outputs[0])))
+
+
+def _trainable(layer):
+    return sum(math.prod(weight.shape) for weight in layer.trainable_weights)
+
+
+def _shape(layer):
+    return tuple(getattr(layer.output, "shape", ())[1:])
+
+
+def _macs(layer):
+    kernel = getattr(layer, "kernel", None)
+    if kernel is None:
+        return 0
+    positions = math.prod(layer.output.shape[1:-1])
+    # A depthwise kernel is (height, width, channels, multiplier): its product counts too.
+    return math.prod(kernel.shape) * positions

@@ -1,0 +1,52 @@
+"""A model that takes pixels, out of the checkpoint of another framework."""
+
+import hashlib
+from pathlib import Path
+
+from export.trained import MODEL
+from keras_cnns import registry, run, weights
+from pipelines.errors import UserError
+from pipelines.files import whole_file
+
+
+def import_checkpoint(variant, checkpoint, classes, labels, file, out):
+    """Write a run with the model of a checkpoint.
+
+    The normalization that the checkpoint was trained with becomes the model's first layer.
+
+    Args:
+        variant: a `registry.Variant`.
+        checkpoint: what `weights.read` returned.
+        classes: number of classes; None, those of the checkpoint.
+        labels: class names, or None.
+        file: where the checkpoint came from, for the record.
+        out: the run's folder.
+
+    Returns:
+        Names of the layers left out for being of another number of classes, and the classes.
+
+    Raises:
+        WeightsError: the checkpoint is not of this network.
+        UserError: not as many labels as classes.
+    """
+    bare = registry.build(variant.name)
+    own = weights.head_classes(checkpoint, bare, variant.renames)
+    classes = classes or own or variant.classes
+    if labels and len(labels) != classes:
+        raise UserError(f"there are {len(labels)} labels and {classes} classes")
+    model = registry.build_for_pixels(
+        variant.name, classes, pixels=weights.pixels(checkpoint, bare)
+    )
+    dropped = weights.copy(model, checkpoint, variant.renames)
+    height, _, channels = variant.input_shape
+    config = {
+        "model": variant.name,
+        "weights": str(Path(file).absolute()),
+        "weights_sha256": hashlib.sha256(Path(file).read_bytes()).hexdigest(),
+        "image_size": height,
+        "channels": channels,
+    }
+    run.write_start(out, config, labels)
+    with whole_file(out / MODEL) as temporary:
+        model.save(temporary)
+    return dropped, classes

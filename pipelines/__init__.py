@@ -1,0 +1,1 @@
+"""Which pixels, in which order: sources of images, their check, decoding and augmentation."""

@@ -1,0 +1,124 @@
+"""The command line that the three packages share: subcommands, plain tables, exit codes."""
+
+import os
+import sys
+from collections import namedtuple
+
+# A subcommand: its line of help, flags(parser), and run(arguments) -> exit status or None for 0.
+# No argparse, typing or dataclasses up here: each would cost `--help` a good part of its time.
+Command = namedtuple("Command", "help flags run")
+
+
+def main(package, about, commands, argv=None):
+    """Run one subcommand and return the exit status of the process.
+
+    Args:
+        package: what follows `python -m`.
+        about: one line on the package.
+        commands: {name: Command}.
+        argv: words of the command line; default, those of the process.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(f"usage: python -m {package} COMMAND ...\n\n{about}\n\ncommands:")
+        for name, command in commands.items():
+            print(f"  {name:<16}{command.help}")
+        print(f"\nflags of a command: python -m {package} COMMAND --help")
+        return 0
+    name, *rest = argv
+    if name not in commands:
+        from pipelines.errors import did_you_mean
+
+        near = did_you_mean(name, commands)
+        print(f"python -m {package}: no command is named {name!r}; {near}", file=sys.stderr)
+        return 2
+    from pipelines.arguments import Parser
+
+    command = commands[name]
+    parser = Parser(f"python -m {package} {name}", description=command.help)
+    command.flags(parser)
+    return _run(parser.prog, command.run, parser.parse_args(rest))
+
+
+class _Terminated(BaseException):
+    """SIGTERM, raised as Ctrl-C is, so that what was half-written is cleared away."""
+
+
+def _terminate(*_):
+    raise _Terminated
+
+
+def _run(prog, run, args):
+    import signal
+
+    # TensorFlow's start-up lines and its deprecation warnings are not for our users.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = run(args) or 0
+        sys.stdout.flush()
+        return status
+    except (KeyboardInterrupt, _Terminated) as stop:
+        print(f"\n{prog}: stopped", file=sys.stderr)
+        return 130 if isinstance(stop, KeyboardInterrupt) else 143
+    except BrokenPipeError:  # `... | head` has what it wants
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        status = _exit_code(error)
+        if status is None:
+            raise
+        print(f"{prog}: {error}", file=sys.stderr)
+        return status
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _exit_code(error):
+    if isinstance(error, OSError):
+        from pipelines.files import ENVIRONMENT
+
+        return 4 if error.errno in ENVIRONMENT else None
+    return getattr(error, "exit_code", None)
+
+
+def table(header, rows):
+    """Print rows of text under a header, numbers to the right."""
+    rows = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    right = [all(_is_number(row[i]) for row in rows) for i in range(len(header))]
+    for row in [header, ["-" * width for width in widths], *rows]:
+        cells = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def _is_number(cell):
+    return cell in ("", "-") or cell.lstrip("+-").replace(",", "").split(" ")[0][:1].isdigit()
+
+
+def next_commands(*lines):
+    """Print what one would do next."""
+    print("\nnext:")
+    for line in lines:
+        print(f"  {line}")
+
+
+def print_json(value):
+    """Print one JSON object as the last line."""
+    import json
+
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def progress(items, total, label):
+    """Yield the items, with a counter on a terminal's error output."""
+    shown = sys.stderr.isatty() and total > 200
+    for i, item in enumerate(items):
+        if shown and i % 50 == 0:
+            print(f"\r{label} {i:,} of {total:,}", end="", file=sys.stderr, flush=True)
+        yield item
+    if shown:
+        print(f"\r{label} {total:,} of {total:,}", file=sys.stderr)

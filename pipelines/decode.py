@@ -1,0 +1,72 @@
+"""Bytes of a file -> uint8 image -> the model's size: the evaluation transform.
+
+A phone that shows the model an image must repeat it: upright by its EXIF orientation, laid on
+white where it is transparent, the first frame of an animation, grey as 0.299 R + 0.587 G +
+0.114 B (ITU-R BT.601), then stretched to the model's height and width by bilinear
+interpolation (antialiased when it shrinks), and rounded to uint8.
+"""
+
+import tensorflow as tf
+
+# EXIF orientation 1..8: transpose first, then mirror left-right, then up-down.
+UPRIGHT = ((0, 0, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1), (1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 0, 1))
+LUMA = (0.299, 0.587, 0.114)
+
+
+def decode(data, orientation=1, alpha=False):
+    """Decode one JPEG, PNG, GIF, BMP or WebP file.
+
+    Args:
+        data: the bytes, a scalar string tensor.
+        orientation: EXIF orientation, 1..8.
+        alpha: whether a PNG or WebP declares transparency. TensorFlow must be told: asked for a
+            channel that is not there it fails, or turns small palettes into noise.
+
+    Returns:
+        A uint8 tensor of shape (height, width, 3), the right way up.
+    """
+    image = tf.cond(tf.cast(alpha, bool), lambda: _on_white(data), lambda: _opaque(data))
+    return upright(image, orientation)
+
+
+def _opaque(data):
+    image = tf.io.decode_image(data, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def _on_white(data):
+    image = tf.io.decode_image(data, channels=4, expand_animations=False)
+    image = tf.cast(tf.ensure_shape(image, (None, None, 4)), tf.float32)
+    colour, alpha = image[..., :3], image[..., 3:] / 255
+    return to_uint8(colour * alpha + 255 * (1 - alpha))
+
+
+def upright(image, orientation):
+    """Turn and mirror an image as its EXIF orientation says (CIPA DC-008, tag 274)."""
+    transpose, left_right, up_down = tf.unstack(tf.gather(UPRIGHT, orientation - 1))
+    image = tf.cond(transpose > 0, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
+    image = tf.cond(left_right > 0, lambda: tf.reverse(image, (1,)), lambda: image)
+    return tf.cond(up_down > 0, lambda: tf.reverse(image, (0,)), lambda: image)
+
+
+def to_size(image, shape):
+    """Bring a uint8 image to the (height, width, channels) of a model; 1 channel is grey."""
+    height, width, channels = shape
+    image = tf.cast(image, tf.float32)
+    if channels == 1 and image.shape[-1] == 3:
+        image = tf.tensordot(image, LUMA, 1)[..., None]
+    elif channels == 3 and image.shape[-1] == 1:
+        image = tf.repeat(image, 3, axis=-1)
+    image = tf.image.resize(image, (height, width), antialias=True)
+    return to_uint8(tf.ensure_shape(image, shape))
+
+
+def to_uint8(image):
+    """Round a float image and clip it to 0..255."""
+    return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
+
+
+def load(path, facts, shape):
+    """Read one file, of known `check.ImageFacts`, as a uint8 array of a model's shape."""
+    image = decode(tf.io.read_file(str(path)), facts.orientation, facts.alpha)
+    return to_size(image, shape).numpy()

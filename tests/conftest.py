@@ -1,0 +1,67 @@
+"""What several tests need: folders of small images, one trained run, and the command line."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import importlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines import cli
+
+
+def draw(path, *, size=(12, 10), mode="RGB", seed=0, **save):
+    """Write an image of random pixels, returning them."""
+    channels = {"L": (), "RGB": (3,), "RGBA": (4,)}[mode]
+    shape = (size[1], size[0], *channels)
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **save)
+    return pixels
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder with two classes of ten colour images each."""
+    root = tmp_path / "photos"
+    for c, name in enumerate(("cat", "dog")):
+        for i in range(10):
+            draw(root / name / f"{i}.png", seed=100 * c + i)
+    return root
+
+
+@pytest.fixture
+def run(capfd):
+    """Call `python -m PACKAGE WORDS...` in this process: (status, output, errors)."""
+
+    def call(package, *words):
+        main = importlib.import_module(f"{package}.__main__")
+        try:
+            status = cli.main(package, "", main.COMMANDS, list(map(str, words)))
+        except SystemExit as exit:
+            status = exit.code
+        return status, *capfd.readouterr()
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The embedded digits."""
+    from pipelines.sources import open_source
+
+    return open_source("digits")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, digits):
+    """The folder of a short training of `lenet` on the digits."""
+    from keras_cnns.recipes import Training
+    from keras_cnns.train import train
+
+    out = tmp_path_factory.mktemp("runs") / "lenet"
+    train("lenet", digits, Training(epochs=4, batch_size=32, learning_rate=3e-3), out)
+    return out

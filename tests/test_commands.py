@@ -1,0 +1,225 @@
+"""The command line as a person meets it: words, exit codes, nothing left behind."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from tests.conftest import draw
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("keras_cnns lsit", "did you mean list"),
+        ("keras_cnns list xyzzy", "no network's name contains"),
+        ("keras_cnns show lenett", "did you mean lenet"),
+        ("keras_cnns train --model lenet --data digits --out OUT --epohcs 3", "--epochs"),
+        ("keras_cnns train --model lenet --data digits --out OUT epoch=3", "did you mean epochs"),
+        ("keras_cnns train --model lenet --data digits --out OUT epochs", "key=value"),
+        ("keras_cnns train --model lenet --data digits --out OUT --epochs x", "whole number"),
+        ("keras_cnns train --model lenet --data digits --out OUT --recipe digit", "digits"),
+        ("keras_cnns train --model lenet --data digits --out OUT --augment digit", "digits"),
+        ("keras_cnns train --model lent --data digits --out OUT", "did you mean lenet"),
+        ("keras_cnns train --model lenet --data digit --out OUT", "did you mean digits"),
+        ("keras_cnns train --model lenet --data folder:OUT-not-here --out OUT", "no folder"),
+        ("keras_cnns evaluate OUT", "no run or model"),
+        ("keras_cnns evaluate OUT --split tset", "invalid choice"),
+        ("keras_cnns predict OUT x.jpg", "no run or model"),
+        ("keras_cnns train --model lenet --data digits --out OUT --epoch 3", "mean --epochs"),
+        ("keras_cnns evaluate OUT --plot x.jpg", "no run or model"),
+        ("export bundle OUT --out OUT --data digits", "unknown flag --data"),
+        ("pipelines check digit", "did you mean digits"),
+        ("pipelines preview digits --out OUT/x.png", "no folder"),
+        ("pipelines preview digits --out x.jpg", ".png"),
+        ("pipelines preview digits --out x.png --recipe dgits", "did you mean digits"),
+        ("export bundle OUT --out OUT", "no run or model"),
+        ("export verify OUT", "is no bundle"),
+        ("export bundle OUT --out OUT --max-drop -1", "at least 0"),
+    ],
+)
+def test_wrong_words_get_one_sentence_and_status_2(words, message, run, tmp_path):
+    out = tmp_path / "out"
+    status, output, errors = run(*words.replace("OUT", str(out)).split())
+    assert status == 2
+    assert message in errors
+    assert "Traceback" not in errors
+    assert not out.exists()
+
+
+def test_list_and_show_agree_with_the_registry(run):
+    status, output, _ = run("keras_cnns", "list", "--json")
+    facts = json.loads(output.splitlines()[-1])
+    assert status == 0
+    assert facts["lenet5"]["params"] == 60_000
+    shown = [name for name in facts if name.startswith("lenet")]
+    status, output, _ = run("keras_cnns", "show", *shown)
+    assert status == 0
+    for fact in (facts[name] for name in shown):
+        assert f"{fact['params']:,}" in output
+        assert f"{fact['macs']:,}" in output
+
+
+def test_check_counts_and_names_what_it_left_out(run, photos):
+    (photos / ".DS_Store").touch()
+    status, output, _ = run("pipelines", "check", f"folder:{photos}")
+    assert status == 0
+    assert "20 colour images in 2 classes" in output
+    assert "left out: 1 x dot-file" in output
+    status, output, _ = run("pipelines", "check", f"folder:{photos}", "--json")
+    found = json.loads(output.splitlines()[-1])
+    assert found["counts"]["train"] == [7, 7]
+    assert found["ignored"] == {"dot-file": 1}
+
+
+def test_the_users_folder_is_never_written(run, photos, tmp_path):
+    def state():
+        return {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in photos.rglob("*")}
+
+    before = state()
+    source = f"folder:{photos}"
+    run("pipelines", "check", source)
+    run("pipelines", "preview", source, "--out", tmp_path / "p.png", "--recipe", "photos")
+    words = ["--model", "lenet", "--data", source, "--out", tmp_path / "r", "--epochs", 1]
+    assert run("keras_cnns", "train", *words)[0] == 0
+    assert state() == before
+
+
+def test_the_whole_line_on_a_folder(run, photos, tmp_path):
+    source, out = f"folder:{photos}", tmp_path / "hot dog"
+    words = ["--model", "lenet", "--data", source, "--out", out, "--epochs", "1", "batch_size=4"]
+    status, output, errors = run("keras_cnns", "train", *words, "--json")
+    assert status == 0, errors
+    assert json.loads(output.splitlines()[-1])["val_images"] == 2
+    status, output, errors = run(
+        "export", "bundle", out, "--out", out / "bundle", "--max-drop", "100", "--json"
+    )
+    assert status == 0, errors
+    assert json.loads(output.splitlines()[-1])["passed"]
+    status, output, errors = run("export", "verify", out / "bundle", "--max-drop", "100")
+    assert status == 0, errors
+    for model in (out, out / "model.keras", out / "bundle", out / "bundle" / "model_uint8.tflite"):
+        status, output, errors = run("keras_cnns", "evaluate", model, "--data", source, "--json")
+        assert status == 0, errors
+        assert json.loads(output.splitlines()[-1])["images"] == 4
+    phone = tmp_path / "phone sized.jpg"
+    draw(phone, size=(4000, 3000))
+    status, output, errors = run("keras_cnns", "predict", out, phone, "--json")
+    answers = json.loads(output.splitlines()[-1])["images"][0]["answers"]
+    assert {name for name, _ in answers} == {"cat", "dog"}
+    assert sum(p for _, p in answers) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_picture_is_seen_the_same_alone_and_in_a_source(run, trained, digits, tmp_path):
+    """What `predict` feeds the model is what evaluation does: one transform."""
+    from export.trained import find
+    from keras_cnns.evaluate import predict
+    from pipelines import dataset
+    from pipelines.sources import open_source
+
+    for c in "ab":
+        for i in range(3):
+            draw(tmp_path / "s" / c / f"{i}.jpg", size=(50, 30), seed=ord(c) * 10 + i)
+    split = open_source(f"folder:{tmp_path / 's'}").splits["train"]
+    from export import models
+
+    expected = models.load(trained / "model.keras").predict(dataset.pixels(split, (32, 32, 1)))
+    for name, row in zip(split.names, expected, strict=True):
+        alone = dict(predict(find(trained), [name])[0]["answers"])
+        assert [alone[label] for label in digits.classes] == pytest.approx(row.tolist(), abs=1e-5)
+
+
+def test_outputs_go_nowhere_into_the_users_images(run, photos):
+    source = f"folder:{photos}"
+    inside = photos / "run"
+    for words in (
+        ["keras_cnns", "train", "--model", "lenet", "--data", source, "--out", inside],
+        ["pipelines", "preview", source, "--out", photos / "p.png"],
+    ):
+        status, _, errors = run(*words)
+        assert status == 2
+        assert "lies in the folder of your images" in errors
+    assert sorted(p.name for p in photos.iterdir()) == ["cat", "dog"]
+
+
+def test_a_picture_that_cannot_be_written_is_refused_before_the_work(run, trained, tmp_path):
+    for plot in (tmp_path / "nowhere" / "x.png", tmp_path, tmp_path / "x.txt"):
+        status, output, errors = run("keras_cnns", "evaluate", trained, "--plot", plot)
+        assert status == 2
+        assert output == ""
+
+
+def test_the_model_of_a_stopped_training_keeps_its_labels(run, trained, tmp_path):
+    draw(tmp_path / "x.png")
+    last = trained / "checkpoints" / "last.keras"
+    status, output, _ = run("keras_cnns", "predict", last, tmp_path / "x.png", "--json")
+    answers = json.loads(output.splitlines()[-1])["images"][0]["answers"]
+    assert {name for name, _ in answers} == set("0123456789")
+
+
+def test_a_missing_image_is_answered_with_a_near_one(run, trained, tmp_path):
+    draw(tmp_path / "photo.jpg")
+    status, _, errors = run("keras_cnns", "predict", trained, tmp_path / "foto.jpg")
+    assert status == 2
+    assert f"did you mean {tmp_path / 'photo.jpg'}" in errors
+
+
+def test_predict_names_the_image_that_cannot_be_used(run, trained, tmp_path):
+    (tmp_path / "x.jpg").write_text("<html>")
+    status, _, errors = run("keras_cnns", "predict", trained, tmp_path / "x.jpg")
+    assert status == 2
+    assert "x.jpg is an HTML page" in errors
+
+
+def test_classes_of_another_source_are_refused(run, trained, photos):
+    status, _, errors = run("keras_cnns", "evaluate", trained, "--data", f"folder:{photos}")
+    assert status == 2
+    assert "was trained on 0, 1, 2, 3, 4, ... (10 classes)" in errors
+
+
+def test_a_damaged_model_has_status_5(run, tmp_path):
+    (tmp_path / "m.keras").write_text("no zip")
+    status, _, errors = run("keras_cnns", "evaluate", tmp_path / "m.keras", "--data", "digits")
+    assert status == 5
+    assert "damaged" in errors
+
+
+def test_preview_writes_a_picture_one_can_look_at(run, tmp_path):
+    from PIL import Image
+
+    status, *_ = run("pipelines", "preview", "digits", "--out", tmp_path / "p.png")
+    assert status == 0
+    image = Image.open(tmp_path / "p.png")
+    image.load()
+    assert image.width > 800
+    assert len(image.getcolors(image.width * image.height)) > 50
+    assert tf.io.decode_png((tmp_path / "p.png").read_bytes()).shape[-1] == 3
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_during_an_export_leaves_nothing_half_written(number, status, trained, tmp_path):
+    command = [sys.executable, "-m", "export", "bundle", str(trained), "--out", tmp_path / "b"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.iterdir()):  # the folder that will become the bundle
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_demo_reaches_its_goals(run, tmp_path):
+    status, output, errors = run("keras_cnns", "demo", "--out", tmp_path / "demo", "--seed", "1")
+    assert status == 0, errors
+    assert "ready in" in output
+    assert (tmp_path / "demo" / "bundle" / "model_uint8.tflite").is_file()

@@ -1,0 +1,267 @@
+"""Exported files answer as the Keras model does, and what does not is not called ready."""
+
+import hashlib
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from export import bundle, freeze, graph, models, tflite, verify
+from export.limits import Limits
+from export.trained import find
+from keras_cnns import VARIANTS, registry
+from pipelines import dataset
+from pipelines.errors import CheckFailed, DamagedFile, UserError
+from tests.test_networks import smallest
+
+every_format = pytest.mark.parametrize("name", tflite.FORMATS)
+ALL = list(tflite.FORMATS)
+
+
+@pytest.fixture(scope="module")
+def made(trained, digits, tmp_path_factory):
+    """A bundle of the short training, with its report."""
+    out = tmp_path_factory.mktemp("bundles") / "bundle"
+    report = bundle.bundle(
+        trained / "model.keras", None, digits, out, ALL, Limits(max_drop=2.0, images=200)
+    )
+    return out, report
+
+
+@pytest.fixture(scope="module")
+def pixels(digits):
+    return dataset.pixels(digits.splits["test"], (32, 32, 1))
+
+
+def test_a_bundle_says_what_it_holds(made, digits):
+    out, report = made
+    card = json.loads((out / "model.json").read_text())
+    assert report["passed"]
+    assert json.loads((out / "verify.json").read_text()) == json.loads(json.dumps(report))
+    assert card["labels"] == (out / "labels.txt").read_text().split() == list(digits.classes)
+    assert card["data"]["fingerprint"] == digits.fingerprint
+    assert set(card["formats"]) == set(report["formats"]) == set(tflite.FORMATS)
+    for entry in [card["keras"], *card["formats"].values()]:
+        content = (out / entry["file"]).read_bytes()
+        assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+        assert entry["bytes"] == len(content)
+    assert sorted(p.name for p in out.parent.iterdir()) == ["bundle"]
+
+
+@every_format
+def test_each_file_has_one_static_named_signature(made, name):
+    file = models.load(made[0] / f"model_{name}.tflite")
+    assert file.signature() == {"serving_default": (["image"], ["probabilities"])}
+    assert file.input["shape"].tolist() == [1, 32, 32, 1]
+    assert file.input["shape_signature"].tolist() == [1, 32, 32, 1]
+
+
+@every_format
+@pytest.mark.parametrize("reference_kernels", [False, True])
+def test_each_file_answers_as_keras_does_on_both_kernel_sets(made, pixels, name, reference_kernels):
+    keras_model = models.load(made[0] / "model.keras")
+    file = models.load(made[0] / f"model_{name}.tflite", reference_kernels=reference_kernels)
+    expected, answers = keras_model.predict(pixels[:60]), file.predict(pixels[:60])
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=0.03)
+    tolerance = {"float32": 1e-4, "float16": 0.02}.get(name, 0.2)
+    assert np.abs(answers - expected).max() < tolerance
+    assert (answers.argmax(1) == expected.argmax(1)).mean() >= 0.95
+
+
+def test_pixels_enter_the_integer_file_as_they_are(made):
+    file = models.load(made[0] / "model_uint8.tflite")
+    assert file.input["dtype"] == file.output["dtype"] == np.uint8
+    assert file.input["quantization"] == (1.0, 0)
+    assert file.output["quantization"] == (1 / 256, 0)
+    entry = json.loads((made[0] / "model.json").read_text())["formats"]["uint8"]
+    assert entry["input"] == {"dtype": "uint8", "scale": 1.0, "zero_point": 0}
+
+
+def test_a_dim_calibration_set_does_not_shift_the_scale(trained, tmp_path):
+    frozen = freeze.Frozen(models.load_keras(trained / "model.keras"))
+    frozen.save(tmp_path, batch=1)
+    dim = np.full((4, 32, 32, 1), 60, np.uint8)
+    content = tflite.convert(tmp_path, "uint8", dim)
+    assert models.TFLiteModel(content).input["quantization"] == (1.0, 0)
+    assert dim.max() == 60  # the caller's images stay as they are
+
+
+def test_the_integer_file_is_a_third_of_the_float_one_and_all_integer(made):
+    sizes = {name: (made[0] / f"model_{name}.tflite").stat().st_size for name in ALL}
+    assert sizes["uint8"] < sizes["float32"] / 3
+    assert sizes["float16"] < sizes["float32"] / 1.8
+    assert not graph.read((made[0] / "model_uint8.tflite").read_bytes()).in_float
+
+
+@every_format
+def test_no_operation_is_left_of_normalization_or_dynamic_shapes(made, name):
+    ops = set(graph.read((made[0] / f"model_{name}.tflite").read_bytes()).ops)
+    lenet = {"CONV_2D", "MAX_POOL_2D", "RESHAPE", "FULLY_CONNECTED", "SOFTMAX"}
+    assert ops - {"QUANTIZE", "DEQUANTIZE"} <= lenet
+
+
+def test_the_saved_model_takes_any_batch(made, pixels):
+    served = tf.saved_model.load(made[0] / "saved_model").signatures["serving_default"]
+    answers = served(image=tf.constant(pixels[:5], tf.float32))["probabilities"]
+    expected = models.load(made[0] / "model.keras").predict(pixels[:5])
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", smallest())
+def test_every_family_becomes_all_integer(network, tmp_path):
+    keras.utils.set_random_seed(0)
+    narrow = [0.25] * VARIANTS[network].stages  # the same operations, converted in seconds
+    model = registry.build_for_pixels(network, 3, widths=narrow)
+    freeze.Frozen(model).save(tmp_path, batch=1)
+    images = np.random.default_rng(0).integers(0, 256, (8, *model.input_shape[1:]), np.uint8)
+    content = tflite.convert(tmp_path, "uint8", images)
+    assert graph.read(content).in_float == {}
+    assert graph.read(content).foreign == ()
+    assert np.isfinite(models.TFLiteModel(content).predict(images)).all()
+
+
+def test_a_model_that_ends_in_softmax_gets_no_second_one(tmp_path):
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, strides=4)(keras.layers.Rescaling(1 / 255)(image))
+    x = keras.layers.Flatten()(x)
+    model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(x))
+    model.save(tmp_path / "m.keras")
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    expected = model.predict(pixels, verbose=0)
+    np.testing.assert_allclose(models.load(tmp_path / "m.keras").predict(pixels), expected)
+    freeze.Frozen(model).save(tmp_path / "s", batch=1)
+    content = tflite.convert(tmp_path / "s", "float32", pixels)
+    np.testing.assert_allclose(models.TFLiteModel(content).predict(pixels), expected, atol=1e-6)
+
+
+def test_a_float_operation_in_an_integer_file_fails_unless_allowed(tmp_path):
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3)(image)
+    x = keras.ops.square(x)  # TFLite has no integer kernel for it
+    x = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x))
+    freeze.Frozen(keras.Model(image, x)).save(tmp_path, batch=1)
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    ops = graph.read(tflite.convert(tmp_path, "uint8", images))
+    assert "SQUARE" in ops.in_float
+    assert verify._float_islands(ops, "")
+    assert not verify._float_islands(ops, "square")
+
+
+def test_an_operation_of_tensorflow_alone_is_refused_by_the_converter(tmp_path):
+    module = tf.Module()
+    spec = tf.TensorSpec((1, 4, 4, 1), tf.float32, name="image")
+    module.f = tf.function(
+        lambda image: {"probabilities": tf.raw_ops.Betainc(a=image, b=image, x=image)},
+        input_signature=[spec],
+    )
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.f})
+    with pytest.raises(Exception, match="Betainc"):
+        tflite.convert(tmp_path, "float32", np.zeros((1, 4, 4, 1), np.uint8))
+
+
+def test_a_missed_limit_is_said_and_nothing_is_called_ready(made, trained, digits, tmp_path):
+    out = tmp_path / "bundle"
+    shutil.copytree(made[0], out)
+    before = {p.name: p.stat().st_mtime_ns for p in out.iterdir()}
+    impossible = Limits(min_agreement=1.1, images=20, reference_images=5)
+    with pytest.raises(CheckFailed, match="not ready") as caught:
+        bundle.bundle(trained / "model.keras", None, digits, out, ["dynamic_wi8"], impossible)
+    assert caught.value.exit_code == 1
+    assert {p.name: p.stat().st_mtime_ns for p in out.iterdir()} == before
+    report = json.loads((tmp_path / "bundle.failed" / "verify.json").read_text())
+    assert not report["passed"]
+    assert "agreement" in report["formats"]["dynamic_wi8"]["failures"][0]
+
+
+def test_a_file_of_the_user_in_a_bundle_is_not_lost(made, trained, digits, tmp_path):
+    shutil.copytree(made[0], tmp_path / "b")
+    (tmp_path / "b" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="notes.txt"):
+        bundle.bundle(trained / "model.keras", None, digits, tmp_path / "b", ALL, Limits())
+    assert (tmp_path / "b" / "notes.txt").read_text() == "mine"
+
+
+def test_a_changed_file_is_refused_by_its_hash(made, digits, tmp_path):
+    copy = tmp_path / "bundle"
+    shutil.copytree(made[0], copy)
+    file = copy / "model_uint8.tflite"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(DamagedFile, match="sha256") as caught:
+        bundle.check(copy, digits, Limits())
+    assert caught.value.exit_code == 5
+    file.unlink()
+    with pytest.raises(DamagedFile, match="missing"):
+        bundle.check(copy, digits, Limits())
+
+
+def test_wrong_labels_are_refused(made, trained, digits, tmp_path):
+    for labels, message in ((list("abcdefghij"), "was trained on a, b"), (None, None)):
+        if message:
+            with pytest.raises(UserError, match=message):
+                bundle.bundle(
+                    trained / "model.keras", labels, digits, tmp_path / "b", ALL, Limits()
+                )
+    registry.build_for_pixels("lenet", 4).save(tmp_path / "four.keras")
+    with pytest.raises(UserError, match="4 outputs"):
+        bundle.bundle(tmp_path / "four.keras", None, digits, tmp_path / "b", ALL, Limits())
+    assert not (tmp_path / "b").exists()
+
+
+def test_unknown_formats_are_answered_with_near_ones():
+    assert bundle.formats(None) == ALL
+    assert bundle.formats("uint8, float32") == ["uint8", "float32"]
+    with pytest.raises(UserError, match="did you mean uint8"):
+        bundle.formats("int8")
+    with pytest.raises(UserError, match="at least one"):
+        bundle.formats(",")
+
+
+def unsafe():
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Lambda(lambda t: t * 2)(image)
+    return keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+
+
+def test_damaged_and_unsafe_models_are_refused_with_5(trained, tmp_path):
+    unsafe().save(tmp_path / "lambda.keras")
+    (tmp_path / "text.keras").write_text("hello")
+    (tmp_path / "empty.keras").touch()
+    content = (trained / "model.keras").read_bytes()
+    (tmp_path / "cut.keras").write_bytes(content[: len(content) // 2])
+    (tmp_path / "cut.tflite").write_bytes(b"TFL3" + bytes(40))
+    for file in sorted(tmp_path.iterdir()):
+        with pytest.raises(DamagedFile) as caught:
+            models.load(file)
+        assert caught.value.exit_code == 5
+
+
+def test_a_model_that_is_no_classifier_is_refused(tmp_path):
+    image = keras.Input((8, 8, 3))
+    keras.Model(image, keras.layers.Conv2D(2, 3)(image)).save(tmp_path / "map.keras")
+    with pytest.raises(UserError, match="no image classifier"):
+        models.load(tmp_path / "map.keras")
+
+
+@pytest.mark.parametrize(
+    "right, n, low, high",
+    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (50, 100, 0.4038, 0.5962)],
+)
+def test_intervals_are_wilsons(right, n, low, high):
+    assert verify.wilson(right, n) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_a_run_is_found_by_its_folder_and_near_names_are_told(trained, tmp_path):
+    assert find(trained).path == trained / "model.keras"
+    assert find(trained).labels == tuple("0123456789")
+    with pytest.raises(UserError, match=f"did you mean {trained}"):
+        find(f"{trained}t")
+    with pytest.raises(UserError, match="is no run"):
+        find(tmp_path)
+    (tmp_path / "x.h5").touch()
+    with pytest.raises(UserError, match="no run and no .keras"):
+        find(tmp_path / "x.h5")

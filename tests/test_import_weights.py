@@ -1,0 +1,115 @@
+"""Checkpoints of torch become models that take pixels."""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_cnns
+from export import models
+from keras_cnns import registry, weights
+from tests.test_networks import lenet_checkpoint, safetensors
+
+SHARED = Path(__file__).parent.parent.parent / "shared"
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    file = tmp_path / "lenet.safetensors"
+    file.write_bytes(safetensors(lenet_checkpoint()))
+    return file
+
+
+def test_a_checkpoint_becomes_a_run_that_takes_pixels(run, checkpoint, tmp_path):
+    status, output, errors = run(
+        "keras_cnns", "import-weights", "lenet", checkpoint, "--out", tmp_path / "run"
+    )
+    assert status == 0, errors
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1), dtype=np.uint8)
+    bare = keras_cnns.build("lenet", weights=checkpoint)
+    expected = models.softmax(bare.predict(pixels / 255, verbose=0))
+    answers = models.load(tmp_path / "run" / "model.keras").predict(pixels)
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
+    status, output, errors = run(
+        "keras_cnns", "evaluate", tmp_path / "run", "--data", "digits", "--json"
+    )
+    assert status == 0, errors
+    assert json.loads(output.splitlines()[-1])["images"] == 359
+
+
+def test_another_number_of_classes_keeps_the_rest_and_says_so(run, checkpoint, tmp_path):
+    status, output, _ = run(
+        "keras_cnns", "import-weights", "lenet", checkpoint, "--classes", 3,
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert status == 0
+    assert "left out, being of another number of classes: fc3" in output
+    model = models.load_keras(tmp_path / "run" / "model.keras")
+    full = keras_cnns.build("lenet", weights=checkpoint)
+    np.testing.assert_array_equal(model.get_layer("fc2").kernel, full.get_layer("fc2").kernel)
+    assert model.output_shape == (None, 3)
+    with pytest.warns(UserWarning, match="fc3"):
+        keras_cnns.build("lenet", 3, weights=checkpoint)
+
+
+def test_the_right_number_of_classes_warns_of_nothing(checkpoint):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        keras_cnns.build("lenet", weights=checkpoint)
+
+
+@pytest.mark.parametrize(
+    "words, status, message",
+    [
+        ("lenett FILE", 2, "did you mean lenet"),
+        ("lenet FILEX", 2, "no file"),
+        ("lenet_d2l FILE", 2, "conv1 wants (5, 5, 1, 6)"),
+        ("resnet20_cifar FILE", 2, "does not fit"),
+        ("lenet TEXT", 2, "weights are a .safetensors"),
+        ("lenet FILE --labels TEXT", 2, "1 labels and 10 classes"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_words(words, status, message, run, checkpoint, tmp_path):
+    (tmp_path / "x.txt").write_text("cat")
+    words = words.replace("FILE", str(checkpoint)).replace("TEXT", str(tmp_path / "x.txt"))
+    out = tmp_path / "run"
+    found, _, errors = run("keras_cnns", "import-weights", *words.split(), "--out", out)
+    assert found == status
+    assert message in errors
+    assert not out.exists()
+
+
+def test_a_pth_needs_torch_and_may_hold_tensors_alone(tmp_path):
+    file = tmp_path / "x.pth"
+    file.write_bytes(b"x")
+    try:
+        import torch
+    except ModuleNotFoundError:
+        with pytest.raises(weights.WeightsError, match="pip install torch"):
+            weights.read(file)
+        return
+    torch.save({"fc.weight": torch.ones(2, 2)}, file)
+    assert weights.read(file)["fc.weight"].tolist() == [[1, 1], [1, 1]]
+    torch.save({"evil": print}, file)
+    with pytest.raises(weights.UnsafeWeights):
+        weights.read(file)
+
+
+@pytest.mark.parametrize("depth", [20, 56])
+def test_trained_cifar_networks_are_met_weight_by_weight(depth):
+    file = SHARED / "weights" / "cifar10" / f"resnet{depth}.safetensors"
+    if not file.is_file():
+        pytest.skip(f"no {file.name} beside the checkout")
+    checkpoint = weights.read(file)
+    model = registry.build_for_pixels(f"resnet{depth}_cifar")
+    assert weights.copy(model, checkpoint, (("^linear$", "fc"),)) == []
+    trainable = sum(
+        a.size for name, a in checkpoint.items() if "running" not in name and "num_" not in name
+    )
+    assert trainable == keras_cnns.VARIANTS[f"resnet{depth}_cifar"].params
+    # A network that was trained is sure of what it sees; one with scrambled weights is not.
+    answers = tf.nn.softmax(model.predict(np.zeros((1, 32, 32, 3)), verbose=0)).numpy()
+    assert np.isfinite(answers).all()

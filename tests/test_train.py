@@ -1,0 +1,168 @@
+"""A training leaves a whole run, ends well when it is stopped, and says when it goes wrong."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import yaml
+
+from export import models
+from export import trained as runs
+from keras_cnns import evaluate, registry
+from keras_cnns.recipes import Training
+from keras_cnns.train import train
+from pipelines.errors import TrainingFailed, UserError
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_a_run_holds_what_was_done(trained, digits):
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    assert (config["model"], config["data"], config["epochs"]) == ("lenet", "digits", 4)
+    assert config["fingerprint"] == digits.fingerprint
+    assert (trained / "labels.txt").read_text().split() == list("0123456789")
+    with open(trained / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    metrics = json.loads((trained / "metrics.json").read_text())
+    best = max(rows, key=lambda row: (float(row["val_accuracy"]), -float(row["val_loss"])))
+    assert metrics["best_epoch"] == int(best["epoch"])
+    assert metrics["val_accuracy"] == pytest.approx(float(best["val_accuracy"]))
+    assert json.loads((trained / "env.json").read_text())["keras"] == keras.__version__
+    for picture in ("curves.png", "augmentation.png"):
+        assert (trained / picture).read_bytes()[:4] == b"\x89PNG"
+    assert not list(trained.rglob(".*"))
+
+
+def test_the_kept_model_takes_pixels_and_is_the_one_that_was_best(trained, digits):
+    metrics = json.loads((trained / "metrics.json").read_text())
+    report = evaluate.evaluate(runs.find(trained), digits, "val")
+    assert report["accuracy"] == pytest.approx(metrics["val_accuracy"], abs=1e-6)
+    assert report["accuracy"] > 0.8
+    assert report["images"] == sum(map(sum, report["confusion"])) == metrics["val_images"]
+
+
+def test_tensorboard_finds_scalars_images_and_graph(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(trained / "tensorboard" / "train"), {"tensors": 0})
+    events.Reload()
+    tags = events.Tags()
+    assert {"epoch_loss", "epoch_accuracy", "first batch, augmented"} <= set(tags["tensors"])
+    assert len(events.Tensors("epoch_loss")) == 4
+    assert "keras" in tags["tensors"] or tags["graph"]
+
+
+def test_the_same_seed_gives_the_same_weights(digits, tmp_path):
+    weights = []
+    for name in "ab":
+        train("lenet", digits, Training(epochs=1, augment="digits", seed=3), tmp_path / name)
+        model = models.load_keras(tmp_path / name / "model.keras")
+        weights.append([np.array(w) for w in model.weights])
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_training_that_diverges_ends_with_3_and_keeps_no_nan(digits, tmp_path):
+    wild = Training(epochs=3, optimizer="sgd", learning_rate=1e9)
+    with pytest.raises(TrainingFailed, match="loss became") as caught:
+        train("lenet", digits, wild, tmp_path / "run")
+    assert caught.value.exit_code == 3
+    for file in (tmp_path / "run" / "checkpoints").glob("*.keras"):
+        assert all(np.isfinite(w).all() for w in models.load_keras(file).get_weights())
+    with pytest.raises(UserError, match="did not finish"):
+        runs.find(tmp_path / "run")
+
+
+def test_a_run_is_never_written_over(trained, digits, tmp_path):
+    before = {p: p.stat().st_mtime_ns for p in trained.rglob("*")}
+    with pytest.raises(UserError, match="holds a run already"):
+        train("lenet", digits, Training(epochs=1), trained)
+    assert before == {p: p.stat().st_mtime_ns for p in trained.rglob("*")}
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(UserError, match="holds other files"):
+        train("lenet", digits, Training(epochs=1), tmp_path)
+
+
+def test_a_network_that_does_not_fit_leaves_nothing(digits, tmp_path):
+    with pytest.raises(registry.BuildError, match="4 x 4"):
+        train("lenet", digits, Training(image_size=4), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_training_after_saving(number, status, tmp_path):
+    command = "-m keras_cnns train --model lenet --data digits --epochs 10000 --out"
+    process = subprocess.Popen(
+        [sys.executable, *command.split(), str(tmp_path / "run")],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while "epoch 2/" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == status
+    last = tmp_path / "run" / "checkpoints" / "last.keras"
+    assert str(last) in errors
+    assert "Traceback" not in errors
+    models.load_keras(last)
+
+
+def test_a_second_signal_ends_at_once(tmp_path):
+    from keras_cnns.callbacks import Signals
+
+    signals = Signals(keep=None)
+    child = os.fork()
+    if child == 0:
+        signals.receive(signal.SIGINT, None)
+        signals.receive(signal.SIGINT, None)
+        os._exit(0)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.01)
+    assert os.waitstatus_to_exitcode(status) == 130
+
+
+def test_batch_norm_is_synchronized_where_there_are_several_devices():
+    from keras_cnns.train import synchronize
+
+    model = registry.build_for_pixels("resnet20_cifar")
+    synchronize(model)
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert len(norms) == 19
+    assert all(layer.synchronized for layer in norms)
+
+
+@pytest.mark.slow
+def test_auxiliary_heads_train_with_the_network_and_are_not_served(digits, tmp_path):
+    from pipelines import dataset
+    from pipelines.sources.base import Source
+
+    few = {n: dataset.subset(s, dataset.stratified(s, 20)) for n, s in digits.splits.items()}
+    source = Source("digits", digits.classes, 1, few, "few")
+    settings = Training(epochs=1, batch_size=10, image_size=64)
+    metrics = train("googlenet_torchvision_aux", source, settings, tmp_path / "run")
+    assert 0 <= metrics["val_accuracy"] <= 1
+    model = models.load_keras(tmp_path / "run" / "model.keras")
+    assert model.output_shape == (None, 10)
+
+
+def test_the_loss_of_auxiliary_heads_is_weighed_as_the_paper_does():
+    from keras_cnns.losses import cross_entropy, with_auxiliary
+
+    logits = np.random.default_rng(0).normal(size=(5, 3, 4)).astype("float32")
+    labels = np.array([0, 1, 2, 3, 0])
+    main, *others = (np.asarray(cross_entropy(labels, logits[:, i])) for i in range(3))
+    total = with_auxiliary(cross_entropy)(labels, logits)
+    np.testing.assert_allclose(total, main + 0.3 * (others[0] + others[1]), rtol=1e-6)
