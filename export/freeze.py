@@ -42,4 +42,7 @@ class Frozen:
         module.answer = tf.function(
             lambda image: {OUTPUT: self.graph(image)[0]}, input_signature=[self._spec(batch)]
         )
-        tf.saved_model.save(module, str(path), signatures={SIGNATURE: module.answer})
+        # A frozen graph is not trained on; tracing the gradients of its SiLUs would fail.
+        inference = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        signatures = {SIGNATURE: module.answer}
+        tf.saved_model.save(module, str(path), signatures=signatures, options=inference)

@@ -110,13 +110,22 @@ def test_the_saved_model_takes_any_batch(made, pixels):
     np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
+def settle(model, images):
+    """Give batch norm the statistics of training: XNNPACK refuses operations of extreme scale."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0
+    model(images.astype(np.float32), training=True)
+
+
 @pytest.mark.parametrize("network", smallest())
 def test_every_family_becomes_all_integer(network, tmp_path):
     keras.utils.set_random_seed(0)
-    narrow = [0.25] * VARIANTS[network].stages  # the same operations, converted in seconds
+    narrow = [0.5] * VARIANTS[network].stages  # the same operations, converted in seconds
     model = registry.build_for_pixels(network, 3, widths=narrow)
-    freeze.Frozen(model).save(tmp_path, batch=1)
     images = np.random.default_rng(0).integers(0, 256, (8, *model.input_shape[1:]), np.uint8)
+    settle(model, images)
+    freeze.Frozen(model).save(tmp_path, batch=1)
     content = tflite.convert(tmp_path, "uint8", images)
     assert graph.read(content).in_float == {}
     assert graph.read(content).foreign == ()
