@@ -17,6 +17,7 @@ PARTS = {  # Keras' order of each layer's weights, under the names that torch gi
     "BatchNormalization": ("weight", "bias", "running_mean", "running_var"),
 }
 SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
+BFLOAT16 = "BF16"  # the upper half of a float32, which numpy has no name for
 
 
 class WeightsError(ValueError):
@@ -75,7 +76,11 @@ def _torch(path):
     state = torch.load(path, map_location="cpu", weights_only=True)
     for wrapper in ("state_dict", "model", "model_state_dict"):  # what training scripts save
         state = state.get(wrapper, state) if isinstance(state.get(wrapper), dict) else state
-    return {name.removeprefix("module."): t.numpy() for name, t in state.items()}
+    tensors = {name: t.detach() for name, t in state.items()}
+    return {
+        name.removeprefix("module."): (t.float() if t.is_floating_point() else t).numpy()
+        for name, t in tensors.items()
+    }
 
 
 def _safetensors(path):
@@ -87,7 +92,10 @@ def _safetensors(path):
     tensors = {}
     for name, entry in header.items():
         start, end = entry["data_offsets"]
-        array = np.frombuffer(body[start:end], SAFETENSORS[entry["dtype"]])
+        if entry["dtype"] == BFLOAT16:
+            array = (np.frombuffer(body[start:end], "<u2").astype(np.uint32) << 16).view(np.float32)
+        else:
+            array = np.frombuffer(body[start:end], SAFETENSORS[entry["dtype"]])
         tensors[name] = array.reshape(entry["shape"])
     return tensors
 

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -118,6 +119,17 @@ def test_a_small_stem_leaves_the_body_as_it_is(name):
     assert (small - original).total() <= 2
 
 
+def test_the_page_of_networks_is_up_to_date():
+    page = Path(__file__).parent.parent / "docs" / "networks.md"
+    rows = [line.strip("| \n").split(" | ") for line in page.read_text().splitlines()]
+    found = {row[0]: row[2:4] for row in rows if row[0] in keras_cnns.VARIANTS}
+    expected = {v.name: [f"{v.params:,}", f"{v.macs:,}"] for v in keras_cnns.VARIANTS.values()}
+    assert found == expected, "run python -m benchmarks.fidelity --write docs/networks.md"
+    references = {row[0]: row[5].strip() for row in rows if len(row) == 7 and row[5].strip()}
+    references.pop("network")
+    assert references.keys() - {"---"} == reference.files().keys()
+
+
 @every_family
 def test_zero_classes_give_the_last_feature_map(name):
     assert len(keras_cnns.build(name, classes=0).output_shape) == 4
@@ -167,12 +179,13 @@ def test_two_networks_cannot_share_a_name():
         variant("lenet", 0, 0)
 
 
-def safetensors(tensors):
+def safetensors(tensors, dtype="F32"):
     header, body = {}, b""
     for name, array in tensors.items():
-        data = array.tobytes()
+        upper = np.ascontiguousarray(array).view("<u2").reshape(*array.shape, 2)[..., 1]
+        data = {"F32": array, "F16": array.astype("<f2"), "BF16": upper}[dtype].tobytes()
         offsets = [len(body), len(body) + len(data)]
-        header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": offsets}
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": offsets}
         body += data
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + body
@@ -192,6 +205,29 @@ def test_weights_files_of_both_kinds_give_the_same_network(tmp_path):
         for name in ("a.npz", "a.safetensors")
     ]
     np.testing.assert_array_equal(*answers)
+
+
+@pytest.mark.parametrize("dtype, error", [("F32", 0), ("F16", 2**-11), ("BF16", 2**-7)])
+def test_halved_numbers_are_read_as_they_were_rounded(dtype, error, tmp_path):
+    checkpoint = lenet_checkpoint()
+    (tmp_path / "a.safetensors").write_bytes(safetensors(checkpoint, dtype))
+    for name, array in weights.read(tmp_path / "a.safetensors").items():
+        np.testing.assert_allclose(array, checkpoint[name], rtol=error, atol=1e-6)
+
+
+def test_a_torch_checkpoint_is_read_as_its_tensors(tmp_path):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    checkpoint = lenet_checkpoint()
+    parameters = {
+        f"module.{name}": torch.nn.Parameter(torch.tensor(array))
+        for name, array in checkpoint.items()
+    }
+    torch.save({"epoch": 3, "state_dict": parameters}, tmp_path / "a.pth")
+    for name, array in weights.read(tmp_path / "a.pth").items():
+        np.testing.assert_array_equal(array, checkpoint[name])
+    torch.save({"state_dict": print}, tmp_path / "evil.pth")
+    with pytest.raises(weights.UnsafeWeights):
+        weights.read(tmp_path / "evil.pth")
 
 
 @pytest.mark.parametrize(
