@@ -52,8 +52,9 @@ def test_imports_go_one_way(place):
 
 @pytest.mark.parametrize("package", ["keras_cnns", "pipelines", "export"])
 def test_the_front_door_is_light(package):
-    for name in ("__main__.py", "__init__.py"):
-        assert not imported(ROOT / package / name, top_only=True) & HEAVY
+    folder = ROOT / package
+    for file in (folder / "__main__.py", folder / "__init__.py", *folder.glob("commands/*.py")):
+        assert not imported(file, top_only=True) & HEAVY, file
 
 
 @pytest.mark.parametrize(
