@@ -10,7 +10,7 @@ from keras_cnns import recipes, run
 from keras_cnns.evaluate import evaluate
 from keras_cnns.train import train
 from pipelines import cli
-from pipelines.__main__ import summarize
+from pipelines.commands.check import summarize
 from pipelines.errors import CheckFailed
 from pipelines.files import claim
 from pipelines.sources import open_source

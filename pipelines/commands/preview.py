@@ -1,0 +1,34 @@
+"""preview: a contact sheet of augmented images."""
+
+from pipelines.commands.source import add_source
+
+
+def flags(parser):
+    add_source(parser)
+    parser.add_argument("--out", required=True, metavar="FILE.png", help="the picture to write")
+    parser.add_argument("--recipe", default="digits", metavar="NAME", help="augmentation to show")
+    parser.add_argument("--image-size", type=int, default=64, metavar="N", help="side in pixels")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which draws are shown")
+
+
+def run(args):
+    """Write a contact sheet of the augmented images."""
+    from pipelines import recipes
+    from pipelines.errors import UserError
+    from pipelines.files import check_picture
+    from pipelines.sources import refuse_inside
+
+    recipes.find(args.recipe)  # before the images are read: a wrong name is told at once
+    check_picture(args.out)
+    refuse_inside(args.out, args.source)
+    if not 8 <= args.image_size <= 1024:
+        raise UserError(f"--image-size is at least 8 and at most 1024, not {args.image_size}")
+    from pipelines.quiet import quiet
+    from pipelines.sources import open_source
+
+    with quiet():
+        from pipelines.preview import write
+
+    source = open_source(args.source, data_dir=args.data_dir)
+    write(source, args.recipe, args.out, size=args.image_size, seed=args.seed)
+    print(f"wrote {args.out}")
