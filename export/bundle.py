@@ -1,8 +1,15 @@
-"""One folder with everything that an app needs, verified before it is put in its place."""
+"""One folder with everything that an app needs, verified before it is put in its place.
+
+A bundle is made of parts: functions that take a `Making` and write files into its folder, in the
+order of PARTS. Adding one: a function and a line of PARTS, whose key is the pattern of the names
+that it writes. Parts below "verify.json" may quote its report, and are not run when it fails.
+"""
 
 import hashlib
 import shutil
 import tempfile
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,8 +21,49 @@ from pipelines.files import claim, whole_folder, write_json, write_text
 from pipelines.sources import absolute
 
 MARKER = "model.json"
-OWNED = ("model*.tflite", "model.keras", "saved_model", "labels.txt", MARKER, "verify.json")
 CALIBRATION = 200  # images; on LeNet 10 and 1,000 gave the same accuracy
+
+
+@dataclass
+class Making:
+    """A bundle in the making: what its parts read, and the card that they fill."""
+
+    folder: Path  # where the parts write
+    model: object  # keras.Model, from pixels to logits or probabilities
+    labels: tuple[str, ...]
+    source: object  # pipelines.sources.Source
+    names: list[str]  # formats to make, keys of tflite.FORMATS
+    limits: object  # limits.Limits
+    card: dict = field(default_factory=dict)  # what model.json will hold; parts add to it
+    report: dict | None = None  # what verify.json holds, once it is there
+
+    @property
+    def image_shape(self):
+        """(height, width, channels) of the Keras model."""
+        return tuple(self.model.input_shape[1:])
+
+    @cached_property
+    def frozen(self):
+        """The model as one graph of constants."""
+        return Frozen(self.model)
+
+    @cached_property
+    def calibration(self):
+        """Training images of every class, uint8 (n, height, width, channels)."""
+        split = self.source.splits["train"]
+        chosen = dataset.subset(split, dataset.stratified(split, CALIBRATION))
+        return dataset.pixels(chosen, self.image_shape)
+
+    @cached_property
+    def held_out(self):
+        """Images that training never saw, a `pipelines.sources.Split`."""
+        split = self.source.splits["test"]
+        return dataset.subset(split, dataset.stratified(split, self.limits.images))
+
+    @cached_property
+    def held_out_images(self):
+        """Pixels of `held_out`, uint8 (n, height, width, channels)."""
+        return dataset.pixels(self.held_out, self.image_shape)
 
 
 def formats(text):
@@ -59,15 +107,31 @@ def bundle(model_file, labels, source, out, names, limits):
     labels = check_labels(labels, source, model.output_shape[-1])
     failed = out.with_name(f"{out.name}.failed")
     with whole_folder(out) as folder:
-        write(model, model_file, labels, source, folder, names)
-        report = check(folder, source, limits)
-        if not report["passed"]:
+        making = Making(folder, model, labels, source, names, limits)
+        if not make(making):
             shutil.rmtree(failed, ignore_errors=True)
             shutil.copytree(folder, failed)
-            verify.show(report)
+            verify.show(making.report)
             raise CheckFailed(f"the bundle misses a limit and is not ready; see {failed}")
     shutil.rmtree(failed, ignore_errors=True)
-    return report
+    return making.report
+
+
+def make(making):
+    """Run every part and seal the folder; return whether the files passed."""
+    passed = True
+    for write in PARTS.values():
+        write(making)
+        passed = making.report is None or making.report["passed"]
+        if not passed:
+            break
+    making.card["files"] = {
+        file.relative_to(making.folder).as_posix(): entry(file)
+        for file in sorted(making.folder.rglob("*"))
+        if file.is_file()
+    }
+    write_json(making.folder / MARKER, making.card)
+    return passed
 
 
 def check_labels(labels, source, outputs):
@@ -87,50 +151,69 @@ def _few(names):
     return f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''} ({len(names)} classes)"
 
 
-def write(model, model_file, labels, source, folder, names):
-    """Write every file of a bundle but verify.json."""
-    shape = tuple(model.input_shape[1:])
-    split = source.splits["train"]
-    chosen = dataset.subset(split, dataset.stratified(split, CALIBRATION))
-    images = dataset.pixels(chosen, shape)
-    frozen = Frozen(model)
-    frozen.save(folder / "saved_model")
-    entries = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        frozen.save(temporary, batch=1)
-        for name in names:
-            file = folder / f"model_{name}.tflite"
-            file.write_bytes(tflite.convert(temporary, name, images))
-            entries[name] = entry(file) | numbers(file)
-    model.save(folder / "model.keras")
-    write_text(folder / "labels.txt", "\n".join(labels) + "\n")
-    card = {
-        "name": model.name,
-        "labels": labels,
-        "input": {"name": INPUT, "shape": shape, "values": "0..255, RGB or grey, rows first"},
-        "output": {"name": OUTPUT, "shape": [len(labels)]},
+def _card(making):
+    making.card |= {
+        "name": making.model.name,
+        "labels": making.labels,
+        "input": {
+            "name": INPUT,
+            "shape": making.image_shape,
+            "values": "0..255, RGB or grey, rows first",
+        },
+        "output": {"name": OUTPUT, "shape": [len(making.labels)]},
         "preprocessing": " ".join(decode.__doc__.split("\n\n", 1)[1].split()),
-        "keras": entry(folder / "model.keras"),
-        "formats": entries,
         "data": {
-            "source": absolute(source.spec),
-            "fingerprint": source.fingerprint,
+            "source": absolute(making.source.spec),
+            "fingerprint": making.source.fingerprint,
             "split": "test",
         },
-        "calibration_images": len(images),
+        "calibration_images": len(making.calibration),
         "versions": {name: version(name) for name in ("tensorflow", "keras", "ai-edge-litert")},
     }
-    write_json(folder / MARKER, card)
+    write_text(making.folder / "labels.txt", "\n".join(making.labels) + "\n")
+
+
+def _saved_model(making):
+    making.frozen.save(making.folder / "saved_model")
+
+
+def _keras(making):
+    file = making.folder / "model.keras"
+    making.model.save(file)
+    making.card["keras"] = {"file": file.name} | entry(file)
+
+
+def _formats(making):
+    making.card["formats"] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        making.frozen.save(temporary, batch=1)
+        for name in making.names:
+            file = making.folder / f"model_{name}.tflite"
+            file.write_bytes(tflite.convert(temporary, name, making.calibration))
+            making.card["formats"][name] = {"file": file.name} | entry(file) | numbers(file)
+
+
+def _verified(making):
+    making.report = verify.verify(
+        making.folder, making.card, making.held_out_images, making.held_out.labels, making.limits
+    )
+    write_json(making.folder / "verify.json", making.report)
+
+
+PARTS = {
+    "labels.txt": _card,
+    "saved_model": _saved_model,
+    "model.keras": _keras,
+    "model_*.tflite": _formats,
+    "verify.json": _verified,
+}
+OWNED = (*PARTS, MARKER)
 
 
 def entry(file):
-    """Name, size and sha256 of a file."""
+    """Size and sha256 of a file."""
     content = file.read_bytes()
-    return {
-        "file": file.name,
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def numbers(file):
@@ -142,17 +225,23 @@ def numbers(file):
 def _numbers(details):
     scale, zero_point = details["quantization"]
     kind = details["dtype"].__name__
-    return {"dtype": kind} | ({"scale": scale, "zero_point": zero_point} if scale else {})
+    shape = [int(side) for side in details["shape"]]
+    return {"dtype": kind, "shape": shape} | (
+        {"scale": scale, "zero_point": zero_point} if scale else {}
+    )
 
 
 def check(folder, source, limits):
     """Verify a bundle on the test split of a source, and write verify.json into it."""
+    folder = Path(folder)
     card = verify.read_card(folder)
     if tuple(card["labels"]) != source.classes:
         check_labels(card["labels"], source, len(card["labels"]))
     split = source.splits["test"]
     chosen = dataset.subset(split, dataset.stratified(split, limits.images))
     images = dataset.pixels(chosen, card["input"]["shape"])
-    report = verify.verify(folder, images, chosen.labels, limits)
-    write_json(Path(folder) / "verify.json", report)
+    report = verify.verify(folder, card, images, chosen.labels, limits)
+    write_json(folder / "verify.json", report)
+    card["files"]["verify.json"] = entry(folder / "verify.json")
+    write_json(folder / MARKER, card)
     return report

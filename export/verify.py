@@ -26,11 +26,12 @@ def wilson(right, n):
     return max(0.0, (centre - spread) / middle), min(1.0, (centre + spread) / middle)
 
 
-def verify(folder, pixels, labels, limits):
+def verify(folder, card, pixels, labels, limits):
     """Verify the files of a bundle.
 
     Args:
-        folder: the bundle, with model.json and model.keras.
+        folder: the bundle, with model.keras.
+        card: what its model.json holds or will hold.
         pixels: uint8 (n, height, width, channels), held-out images.
         labels: int (n,), their true classes.
         limits: a `limits.Limits`.
@@ -43,7 +44,6 @@ def verify(folder, pixels, labels, limits):
         DamagedFile: a file is not the one that the bundle was made with.
     """
     folder = Path(folder)
-    card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     check_hashes(folder, card)
     expected = models.load(folder / card["keras"]["file"]).predict(pixels)
     right = int((expected.argmax(1) == labels).sum())
@@ -65,8 +65,9 @@ def verify(folder, pixels, labels, limits):
 
 def check_hashes(folder, card):
     """Refuse files that are missing or changed since the bundle was made."""
-    for entry in [card["keras"], *card["formats"].values()]:
-        file = Path(folder) / entry["file"]
+    made = [card["keras"], *card["formats"].values()]
+    for name, entry in [*((e["file"], e) for e in made), *card.get("files", {}).items()]:
+        file = Path(folder) / name
         if not file.is_file():
             raise DamagedFile(f"{file} is missing; make the bundle again")
         if hashlib.sha256(file.read_bytes()).hexdigest() != entry["sha256"]:
