@@ -4,6 +4,8 @@ Order and augmentation are pure functions of (seed, epoch, index), so that a run
 at any step.
 """
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -93,9 +95,9 @@ def stratified(split, count):
 
 def subset(split, indices):
     """The images of a split at `indices`, as a split of its own."""
-    return type(split)(
-        split.labels[indices],
-        tuple(item[indices] for item in split.items),
-        split.read,
-        [split.names[i] for i in indices],
+    return dataclasses.replace(
+        split,
+        labels=split.labels[indices],
+        items=tuple(item[indices] for item in split.items),
+        names=[split.names[i] for i in indices],
     )

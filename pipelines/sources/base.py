@@ -20,6 +20,9 @@ class Split:
     items: tuple[np.ndarray, ...]  # arrays of n rows: what `read` takes for one image
     read: Callable  # graph code: (a row of each item) -> uint8 image (height, width, channels)
     names: list[str]  # one for each image, to show to a person
+    # Graph code: (a row of each item) -> (bytes of the file, EXIF orientation, alpha), what
+    # `decode.decode` takes, for a decoder that wants a part of the image; None where there is none.
+    encoded: Callable | None = None
 
     def __len__(self):
         return len(self.labels)

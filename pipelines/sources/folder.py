@@ -174,12 +174,16 @@ def _split(paths, labels, facts):
         np.array([facts[path].orientation for path in paths], np.int32),
         np.array([facts[path].alpha for path in paths], bool),
     )
-    return Split(labels, items, _read, [display(path) for path in paths])
+    return Split(labels, items, _read, [display(path) for path in paths], _encoded)
 
 
-def _read(path, orientation, alpha):
+def _encoded(path, orientation, alpha):
     import tensorflow as tf
 
+    return tf.io.read_file(path), orientation, alpha
+
+
+def _read(*row):
     from pipelines.decode import decode
 
-    return decode(tf.io.read_file(path), orientation, alpha)
+    return decode(*_encoded(*row))

@@ -113,12 +113,16 @@ def _source(spec, classes, given, channels):
         origin, i = rows[name]
         images, labels = given[origin]
         shown = [f"{origin} {k}" for k in i]
-        splits[name] = Split(labels[i], (images[i],), _read, shown)
+        splits[name] = Split(labels[i], (images[i],), _read, shown, _encoded)
         found[name] = (digests[origin][i], labels[i])
     return Source(spec, classes, channels, splits, fingerprint(classes, found))
+
+
+def _encoded(data):
+    return data, 1, False
 
 
 def _read(data):
     from pipelines.decode import decode
 
-    return decode(data)
+    return decode(*_encoded(data))
