@@ -1,94 +1,142 @@
 """Augmentation: `draw` decides by chance, `apply` does what was decided.
 
-All geometry is composed into one 3x3 matrix and costs one warp; colour follows in one pass.
-Draws depend on (seed, epoch, index) alone, so the same image comes out the same in a resumed
-run, in another order, or on another machine.
+All geometry is one 3x3 matrix and costs one warp, out of the source image straight to the
+model's size; all colour is one affine map and costs one pass. Draws depend on (seed, epoch,
+index) alone, so the same image comes out the same in a resumed run, in another order, in any
+number of threads or processes.
+
+Images are numpy arrays and the work is OpenCV's, one thread an image. What else was tried is
+told in docs/augmentation.md.
 """
 
-import math
+import cv2
+import numpy as np
 
-import tensorflow as tf
+from pipelines import colour, geometry
+from pipelines.chance import stream
+from pipelines.operations import OPERATIONS, UNIFORMS
 
-from pipelines.decode import to_uint8
+cv2.setNumThreads(0)  # the pipeline's threads each have an image; more would only wait for them
 
-NEUTRAL = {"shift_x": 0.0, "shift_y": 0.0, "rotate": 0.0, "scale": 1.0, "contrast": 1.0}
+BORDERS = {  # beyond the border of the source lies
+    "constant": cv2.BORDER_CONSTANT,  # black
+    "reflect": cv2.BORDER_REFLECT,  # its mirror image, the border itself twice: c b a | a b c
+}
+WHOLE = (1, 0, 0)  # the part of the source at hand: (how many times reduced, left, top)
 
 
 def draw(recipe, seed, epoch, index):
-    """Draw the parameters of one image, each uniform in the range of the recipe.
+    """Draw what happens to one image.
+
+    Args:
+        recipe: a `recipes.Augmentation`.
+        seed: a whole number >= 0, as are epoch and index.
 
     Returns:
-        {name: float scalar tensor}: shift_x and shift_y as shares of width and height, rotate
-        in degrees clockwise, scale and contrast as factors.
+        {name of an operation: its value}, in the order of OPERATIONS.
     """
-    ranges = {
-        "shift_x": recipe.shift,
-        "shift_y": recipe.shift,
-        "rotate": recipe.rotate,
-        "scale": recipe.scale,
-        "contrast": recipe.contrast,
-    }
-    # A seed is two numbers and there are three to tell apart: the index is folded in.
-    stream = tf.random.experimental.stateless_fold_in((seed, epoch), index)
-    uniform = tf.unstack(tf.random.stateless_uniform((len(ranges),), stream))
-    return {
-        name: low + (high - low) * u
-        for (name, (low, high)), u in zip(ranges.items(), uniform, strict=True)
-    }
+    ranges = recipe.ranges
+    if recipe.policy:
+        ranges = ranges | recipe.policy.ranges(seed, epoch, index)
+    uniforms = stream(seed, epoch, index).random((len(OPERATIONS), UNIFORMS + 1))
+    values = {}
+    for (name, operation), row in zip(OPERATIONS.items(), uniforms, strict=True):
+        if name in ranges:
+            *u, skip = row.tolist()
+            if skip < recipe.chances.get(name, 1):
+                values[name] = operation.draw(u, *ranges[name])
+    return values
 
 
-def matrix(parameters, height, width):
-    """The 3x3 matrix from a point (x, y, 1) of the result to that of the image, about its centre.
+def matrix(values, shape, source):
+    """The matrix from a pixel of the result to a pixel of the source; see `geometry`.
 
-    Forward, a point is scaled, then rotated, then shifted; this is the inverse.
+    Args:
+        values: of `draw`.
+        shape: (height, width, ...) of the result.
+        source: (height, width, ...) of the image that it is made from.
     """
-    angle = parameters["rotate"] * (math.pi / 180)
-    cos, sin = tf.cos(angle), tf.sin(angle)
-    one, zero = tf.ones_like(cos), tf.zeros_like(cos)
-    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
-    from_x = -(parameters["shift_x"] * width + centre_x)
-    from_y = -(parameters["shift_y"] * height + centre_y)
-    unshift = tf.stack([[one, zero, from_x], [zero, one, from_y], [zero, zero, one]])
-    unrotate = tf.stack([[cos, sin, zero], [-sin, cos, zero], [zero, zero, one]])
-    factor = 1 / parameters["scale"]
-    unscale = tf.stack(
-        [[factor, zero, one * centre_x], [zero, factor, one * centre_y], [zero, zero, one]]
-    )
-    return unscale @ unrotate @ unshift
+    height, width = shape[:2]
+    box = (0, 0, source[1], source[0])
+    for name, value in _stage(values, "frame"):
+        box = OPERATIONS[name].apply(value, source[1], source[0])
+    maps = [OPERATIONS[n].apply(value, width, height) for n, value in _stage(values, "geometry")]
+    return geometry.compose(maps, width, height, box)
 
 
-def warp(image, transform, fill):
-    """Resample a (height, width, channels) image once, bilinearly, through a 3x3 matrix."""
-    flat = tf.reshape(transform / transform[2, 2], (1, 9))[:, :8]
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=image[None],
-        transforms=flat,
-        output_shape=tf.shape(image)[:2],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode=fill.upper(),
-    )[0]
+def apply(image, values, shape=None, *, fill="constant", source=None, part=WHOLE):
+    """Do what was drawn.
+
+    Args:
+        image: uint8 (height, width, 1 or 3).
+        values: of `draw`.
+        shape: (height, width, channels) of the result; default, that of the image.
+        fill: a key of BORDERS.
+        source: (height, width) of the whole source, where `image` is a part of it.
+        part: (how many times the source is reduced in `image`, left, top), left and top in
+            pixels after the reduction.
+
+    Returns:
+        uint8 of `shape`.
+    """
+    shape = shape or image.shape
+    image = _channels(image, shape[2])
+    transform = matrix(values, shape, source or image.shape)
+    image = warp(image, transform, shape, fill, part)
+    maps = [(OPERATIONS[name].apply, value) for name, value in _stage(values, "colour")]
+    if maps:
+        image = colour.apply(image, colour.compose(maps, colour.mean(image)))
+    for name, value in _stage(values, "texture"):
+        image = OPERATIONS[name].apply(image, value)
+    return image
 
 
-def apply(image, parameters, *, geometry=True, colour=True, fill="constant"):
-    """Apply drawn parameters to a uint8 image; `geometry` and `colour` switch a pass off."""
-    shape = image.shape
-    image = tf.cast(image, tf.float32)
-    if geometry:
-        image = warp(image, matrix(parameters, shape[0], shape[1]), fill)
-    if colour:
-        mean = tf.reduce_mean(image)
-        image = mean + (image - mean) * parameters["contrast"]
-    return tf.ensure_shape(to_uint8(image), shape)
+def _stage(values, stage):
+    return [(n, value) for n, value in values.items() if OPERATIONS[n].stage == stage]
 
 
-def augment(image, recipe, seed, epoch, index):
-    """Draw and apply a recipe to one image; an idle recipe returns it untouched."""
-    active = recipe.active()
-    if not active:
+def _channels(image, channels):
+    if image.shape[-1] == channels:
         return image
-    parameters = draw(recipe, seed, epoch, index)
-    geometry = bool({"shift", "rotate", "scale"} & set(active))
-    return apply(
-        image, parameters, geometry=geometry, colour="contrast" in active, fill=recipe.fill
+    if channels == 1:
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+
+
+def warp(image, transform, shape, fill, part=WHOLE):
+    """Resample an image once, bilinearly, through a 3x3 matrix, to (height, width) of `shape`.
+
+    Where the result is at least 2 (4, 8) times smaller, the image is reduced by that whole
+    factor first, each pixel the mean of a square, so that nothing is skipped.
+    """
+    height, width = shape[:2]
+    factor = reduction(transform, shape)
+    if part[0] == 1 and factor > 1:
+        high, wide = (max(1, side // factor) for side in image.shape[:2])
+        image = image[: high * factor, : wide * factor]
+        image = cv2.resize(image, (wide, high), interpolation=cv2.INTER_AREA)
+        part = (factor, 0, 0)
+    times, left, top = part
+    if part != WHOLE:
+        inwards = np.array([[1, 0, 0.5 - times / 2], [0, 1, 0.5 - times / 2], [0, 0, times]])
+        inwards /= times
+        transform = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ inwards @ transform
+    if image.shape[:2] == (height, width) and (transform == np.eye(3)).all():
+        return image.reshape(shape)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpPerspective(
+        image, transform, (width, height), flags=flags, borderMode=BORDERS[fill]
     )
+    return warped.reshape(shape)
+
+
+def reduction(transform, shape):
+    """The greatest of 1, 2, 4, 8 by which the source can be reduced before it is warped."""
+    step = geometry.step(transform, shape[1], shape[0])
+    return max(factor for factor in (1, 2, 4, 8) if factor <= max(step + 1e-6, 1))
+
+
+def augment(image, recipe, seed, epoch, index, shape=None, **part):
+    """Draw and apply a recipe to one image; see `draw` and `apply`."""
+    values = draw(recipe, seed, epoch, index) if recipe.active() else {}
+    return apply(image, values, shape, fill=recipe.fill, **part)

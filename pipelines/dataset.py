@@ -9,9 +9,13 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from pipelines import framing
+from pipelines import mix as mixing
 from pipelines.augment import augment
 from pipelines.decode import to_size
+from pipelines.errors import UserError
 
+AHEAD = 2  # batches made before they are asked for: a slow one is waited for by no step
 CACHE = 2**30  # bytes; a split that fits is decoded once and kept, others are read every epoch
 
 
@@ -34,42 +38,123 @@ def pixels(split, shape):
 
 def reader(split, shape, cache=CACHE):
     """Graph code: index -> image, from memory where the split fits there."""
-    if len(split) * int(np.prod(shape)) > cache:
+    if _bytes(split, shape) > cache:
         return _resized(split, shape)
     kept = tf.constant(pixels(split, shape))
     return lambda index: kept[index]
 
 
-def training(split, shape, *, batch_size, epochs, seed, recipe, first_step=0, cache=CACHE):
+def _bytes(split, shape):
+    return len(split) * int(np.prod(shape))
+
+
+def training(
+    split, shape, *, batch_size, epochs, seed, recipe, first_step=0, mix=None, classes=None,
+    shard=(0, 1), cache=CACHE, workers=tf.data.AUTOTUNE,
+):  # fmt: skip
     """Shuffled, augmented batches for all epochs, one after the other.
 
     Each epoch is a new order of all images. A last batch that would be short is left out, so
-    that every step weighs its images the same; see `steps_per_epoch`.
+    that every step weighs its images the same; see `steps_per_epoch`. What step k holds depends
+    on the arguments above and on k alone.
 
     Args:
         split: a `sources.Split`.
         shape: (height, width, channels) of the model.
-        recipe: an `Augmentation`.
+        batch_size: images in a step, over all processes.
+        seed: a whole number >= 0.
+        recipe: a `recipes.Augmentation`.
         first_step: where to begin, to take up a run.
+        mix: a `mix.Mix`, or None. An active one makes labels soft.
+        classes: how many there are; needed by an active mix alone.
+        shard: (index, count): give the index-th of `count` equal parts of every batch. Together
+            the parts are what one process alone would get, row for row.
+        workers: threads that read and augment.
 
     Returns:
-        A dataset of (uint8 (batch, height, width, channels), int32 (batch,)).
+        A dataset of known cardinality, of (uint8 (n, height, width, channels), int32 (n,)), or
+        float32 (n, classes) where images are mixed; n = batch_size / count.
+
+    Raises:
+        UserError: a batch cannot be shared out evenly.
     """
-    read = reader(split, shape, cache)
-    labels = tf.constant(split.labels)
     steps = steps_per_epoch(split, batch_size)
-    taken = steps * min(batch_size, len(split))
+    size = min(batch_size, len(split))
+    first, last = _rows(size, shard)
+    soft = mix is not None and mix.active()
+    labels = tf.constant(split.labels)
+    rows = tf.range(first, last + soft, dtype=tf.int32) % size  # mixing needs the next one too
 
-    def example(position):
-        epoch, place = position // taken, tf.cast(position % taken, tf.int32)
-        stream = tf.stack([seed, tf.cast(epoch, tf.int32)])
-        index = tf.random.experimental.index_shuffle(place, stream, len(split) - 1)
-        image = augment(read(index), recipe, seed, tf.cast(epoch, tf.int32), index)
-        return image, labels[index]
+    def batch(step):
+        """(Epoch, step of the epoch, index of the image), each for every row."""
+        epoch, k = tf.cast(step // steps, tf.int32), tf.cast(step % steps, tf.int32)
+        order = tf.stack([seed, epoch])
+        indices = tf.random.experimental.index_shuffle(k * size + rows, order, len(split) - 1)
+        return tf.fill(rows.shape, epoch), tf.fill(rows.shape, k), indices
 
-    positions = tf.data.Dataset.range(first_step * (taken // steps), epochs * taken)
-    examples = positions.map(example, tf.data.AUTOTUNE, deterministic=True)
-    return examples.batch(taken // steps, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    def finish(images, epochs, ks, indices):
+        if soft:
+            hot = tf.one_hot(tf.gather(labels, indices), classes)
+            return _mixed(images, hot, mix, seed, epochs[0], ks[0])
+        return images, tf.gather(labels, indices)
+
+    plan = tf.data.Dataset.range(first_step, epochs * steps).map(batch)
+    read = _augmented(split, shape, recipe, seed, cache, workers)
+    batches = read(plan, last - first + soft).map(finish, workers, deterministic=True)
+    return batches.apply(
+        tf.data.experimental.assert_cardinality(epochs * steps - first_step)
+    ).prefetch(AHEAD)
+
+
+def _mixed(images, labels, mix, seed, epoch, step):
+    def by_numpy(images, labels, epoch, step):
+        return mixing.apply(images, labels, mixing.draw(mix, seed, epoch, step))
+
+    kinds = (images.dtype, labels.dtype)
+    shapes = [(part.shape[0] - 1, *part.shape[1:]) for part in (images, labels)]
+    mixed = tf.numpy_function(by_numpy, [images, labels, epoch, step], kinds, stateful=False)
+    return tuple(tf.ensure_shape(part, shape) for part, shape in zip(mixed, shapes, strict=True))
+
+
+def _rows(size, shard):
+    index, count = shard
+    if size % count:
+        raise UserError(
+            f"a batch of {size} images cannot be shared out among {count} processes; "
+            f"let batch_size be a multiple of {count}"
+        )
+    return index * (size // count), (index + 1) * (size // count)
+
+
+def _augmented(split, shape, recipe, seed, cache, workers):
+    """How batches are read: (a dataset of `plan`, n) -> one of (images, *plan)."""
+
+    def many(images, epochs, _, indices):
+        rows = zip(images, epochs.tolist(), indices.tolist(), strict=True)
+        return np.stack([augment(image, recipe, seed, *row) for image, *row in rows])
+
+    def change(images, *plan):
+        if recipe.active():
+            shaped = images.shape
+            images = tf.numpy_function(many, [images, *plan], tf.uint8, stateful=False)
+            images = tf.ensure_shape(images, shaped)
+        return images, *plan
+
+    def by_image(read):
+        return lambda batches, n: (
+            batches.unbatch().map(read, workers, deterministic=True).batch(n, drop_remainder=True)
+        )
+
+    if recipe.frames():
+        framed = framing.reader(split, shape, recipe, seed)
+        return by_image(lambda e, k, i: (framed(e, i), e, k, i))
+    if _bytes(split, shape) <= cache:
+        kept = tf.constant(pixels(split, shape))
+        return lambda batches, _: batches.map(
+            lambda e, k, i: change(tf.gather(kept, i), e, k, i), workers, deterministic=True
+        )
+    read = by_image(lambda e, k, i: (_resized(split, shape)(i), e, k, i))
+    return lambda batches, n: read(batches, n).map(change, workers, deterministic=True)
 
 
 def steps_per_epoch(split, batch_size):

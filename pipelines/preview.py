@@ -1,54 +1,92 @@
 """A contact sheet: what augmentation does to the user's own images, to be looked at."""
 
 import numpy as np
-import tensorflow as tf
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from pipelines import augment, recipes
-from pipelines.dataset import pixels, stratified, subset
+from pipelines.dataset import stratified, subset
+from pipelines.decode import to_size
 from pipelines.files import whole_file
+from pipelines.operations import OPERATIONS, UNIFORMS
 
 COLUMNS = 8
 TILE = 96  # pixels
-MARGIN = 150  # room for the label of a row
+MARGIN = 190  # room for the label of a row
 LINE = 34  # height of a title
+GREY = 110  # of explanations
+# What the rows of all augmentations show where no recipe says a range: as far as one would go.
+SHOWN = {
+    "crop": (0.08, 1, 3 / 4, 4 / 3), "window": (0.4, 1), "flip_x": (0, 0.5), "flip_y": (0, 0.5),
+    "scale": (0.6, 1.6), "rotate": (-45, 45), "shear_x": (-25, 25), "shear_y": (-25, 25),
+    "perspective_x": (-0.4, 0.4), "perspective_y": (-0.4, 0.4), "pad_x": (-0.25, 0.25),
+    "pad_y": (-0.25, 0.25), "shift_x": (-0.3, 0.3), "shift_y": (-0.3, 0.3),
+    "brightness": (0.3, 1.7), "contrast": (0.2, 1.8), "saturation": (0, 2), "hue": (-90, 90),
+    "pca": (0, 0.5), "autocontrast": (0, 1), "equalize": (0, 1), "solarize": (0, 1),
+    "posterize": (0, 7), "sharpness": (0, 4), "blur": (0, 3), "noise": (0, 40),
+    "impulse": (0, 0.2), "erase": (0, 0.33),
+}  # fmt: skip
 
 
 def sheet(source, recipe_name, *, size, seed=0):
     """Draw the sheet and return it as an image.
 
-    The first rows show each augmentation of the recipe alone, from the least to the most of its
-    range; the rest show the whole recipe on images of different classes, the original first.
+    With a recipe: first each of its augmentations alone, from the least to the most of its range,
+    then the whole recipe on images of different classes, the original first. With "all": every
+    augmentation alone, then every recipe on one image.
 
     Args:
         source: a `sources.Source`; its train split is shown.
-        recipe_name: a key of RECIPES.
+        recipe_name: a key of RECIPES, or "all".
         size: height and width at which the model sees the images.
+
+    Returns:
+        A PIL.Image, RGB.
     """
-    recipe = recipes.find(recipe_name)
-    split = subset(source.splits["train"], stratified(source.splits["train"], 6))
-    images = pixels(split, (size, size, source.channels))
-    rows = [(label, tiles) for label, tiles in _alone(images[0], recipe)]
-    for i, image in enumerate(images):
-        name = source.classes[split.labels[i]]
-        drawn = [augment.augment(image, recipe, seed, e, i) for e in range(COLUMNS - 1)]
-        rows.append((name, [image, *map(np.asarray, drawn)]))
-    return _draw(f"{source.spec}: recipe {recipe_name}, {size} x {size} pixels", rows)
+    split = source.splits["train"]
+    split = subset(split, stratified(split, 6))
+    shape = (size, size, source.channels)
+    rows = zip(*split.items, strict=True)
+    images = [np.asarray(split.read(*row)) for row in rows]
+    everything = recipe_name == "all"
+    recipe = recipes.Augmentation(SHOWN) if everything else recipes.find(recipe_name)
+    rows = list(_alone(images[0], recipe, shape))
+    shown = [(name, 0) for name in recipes.RECIPES] if everything else []
+    shown = shown or [(recipe_name, i) for i in range(len(images))]
+    for name, i in shown:
+        label = name if everything else source.classes[split.labels[i]]
+        note = "whole recipe" if everything else "the original, then drawn"
+        rows.append((label, note, _drawn(images[i], recipes.find(name), shape, seed, i)))
+    what = "all augmentations and recipes" if everything else f"recipe {recipe_name}"
+    return _draw(f"{source.spec}: {what}, {size} x {size} pixels", rows)
 
 
-def _alone(image, recipe):
-    """For each active range: (label, tiles from its low end to its high end)."""
-    image = tf.constant(image)
-    for name in recipe.active():
-        low, high = getattr(recipe, name)
-        keys = ("shift_x", "shift_y") if name == "shift" else (name,)
+def _at_hand(image, recipe, shape):
+    """The image as `recipe` gets it: its own size if it takes a part, else the model's."""
+    return image if recipe.frames() else to_size(image, shape).numpy()
+
+
+def _drawn(image, recipe, shape, seed, index):
+    """The image as it is evaluated, and as the first epochs of a training see it."""
+    given = _at_hand(image, recipe, shape)
+    epochs = range(COLUMNS - 1)
+    drawn = [augment.augment(given, recipe, seed, epoch, index, shape) for epoch in epochs]
+    return [to_size(image, shape).numpy(), *drawn]
+
+
+def _alone(image, recipe, shape):
+    """For each range: (name, what it says, tiles from its low end to its high end)."""
+    for name, ends in recipe.ranges.items():
+        alone = recipes.Augmentation({name: ends}, fill=recipe.fill)
+        given = _at_hand(image, alone, shape)
         tiles = []
-        for value in np.linspace(low, high, COLUMNS):
-            parameters = augment.NEUTRAL | dict.fromkeys(keys, float(value))
-            parameters = {key: tf.constant(v, tf.float32) for key, v in parameters.items()}
-            tiles.append(np.asarray(augment.apply(image, parameters, fill=recipe.fill)))
-        yield f"{name}\n{low:g} to {high:g}", tiles
+        for most in np.linspace(0, 1 - 1e-9, COLUMNS).tolist():
+            # All but the first decide of place and kind: the same for every tile, off the centre.
+            u = [most, 0.85, 0.3, 0.6, 0.5, 0.5][:UNIFORMS]
+            value = OPERATIONS[name].draw(u, *ends)
+            tiles.append(augment.apply(given, {name: value}, shape, fill=recipe.fill))
+        if any((tile != tiles[0]).any() for tile in tiles):  # a grey image has no hue to turn
+            yield name, f"{ends[0]:g} to {ends[1]:g}\n{OPERATIONS[name].unit}", tiles
 
 
 def _font(size):
@@ -57,21 +95,36 @@ def _font(size):
 
 
 def _draw(title, rows):
-    width, height = MARGIN + COLUMNS * TILE, LINE + len(rows) * TILE
+    width, height = MARGIN + COLUMNS * TILE + 2, LINE + len(rows) * TILE + 2
     canvas = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(canvas)
-    pen.text((10, 8), title, "black", _font(16))
-    for i, (label, tiles) in enumerate(rows):
+    _text(pen, (10, 8), title, 16, "black", width - 20)
+    for i, (label, note, tiles) in enumerate(rows):
         top = LINE + i * TILE
-        pen.multiline_text((10, top + TILE // 3), label[:60], "black", _font(14))
+        _text(pen, (10, top + 18), label, 15, "black", MARGIN - 20)
+        for j, line in enumerate(note.splitlines()):
+            _text(pen, (10, top + 42 + 16 * j), line, 11, (GREY,) * 3, MARGIN - 20)
         for j, tile in enumerate(tiles):
             image = Image.fromarray(tile[..., 0] if tile.shape[-1] == 1 else tile)
-            image = image.resize((TILE - 4, TILE - 4), Image.Resampling.NEAREST)
-            canvas.paste(image, (MARGIN + j * TILE, top + 2))
+            # Pixels of a small image are to be seen as they are, a large one without jags.
+            how = Image.Resampling.NEAREST if image.width < TILE else Image.Resampling.BOX
+            canvas.paste(image.resize((TILE - 4, TILE - 4), how), (MARGIN + j * TILE, top + 2))
     return canvas
 
 
+def _text(pen, place, text, size, colour, width):
+    """Write one line, in a smaller size or cut short where it does not fit."""
+    text = " ".join(text.split())
+    while size > 9 and pen.textlength(text, _font(size)) > width:
+        size -= 1
+    while pen.textlength(text, _font(size)) > width:
+        text = text[:-2].rstrip() + "…"
+    pen.text(place, text, colour, _font(size))
+
+
 def write(source, recipe_name, path, *, size, seed=0):
-    """Write the sheet to `path`, a PNG file, whole or not at all."""
+    """Write the sheet to `path`, a PNG file, whole or not at all; return the image."""
+    image = sheet(source, recipe_name, size=size, seed=seed)
     with whole_file(path) as temporary:
-        sheet(source, recipe_name, size=size, seed=seed).save(temporary, "PNG")
+        image.save(temporary, "PNG", optimize=True)
+    return image

@@ -19,13 +19,14 @@ ALLOWED = {
     "keras_cnns/complexity.py": {"keras_cnns"},
     "keras_cnns/weights.py": {"keras_cnns", "numpy", "torch"},
     "pipelines": {
-        "pipelines", "tensorflow", "tensorflow_datasets", "numpy", "PIL", "sklearn", "matplotlib",
+        "pipelines", "tensorflow", "tensorflow_datasets", "numpy", "cv2", "PIL", "sklearn",
+        "matplotlib",
     },
     "export": {
         "export", "pipelines", "tensorflow", "keras", "ai_edge_litert", "numpy", "yaml",
     },
 }  # fmt: skip
-HEAVY = {"tensorflow", "keras", "matplotlib", "numpy", "sklearn", "PIL", "ai_edge_litert"}
+HEAVY = {"tensorflow", "keras", "matplotlib", "numpy", "sklearn", "PIL", "cv2", "ai_edge_litert"}
 
 
 def imported(file, *, top_only=False):

@@ -6,7 +6,9 @@ from pipelines.commands.source import add_source
 def flags(parser):
     add_source(parser)
     parser.add_argument("--out", required=True, metavar="FILE.png", help="the picture to write")
-    parser.add_argument("--recipe", default="digits", metavar="NAME", help="augmentation to show")
+    parser.add_argument(
+        "--recipe", default="all", metavar="NAME", help="recipe to show (default: all)"
+    )
     parser.add_argument("--image-size", type=int, default=64, metavar="N", help="side in pixels")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="which draws are shown")
 
@@ -18,7 +20,8 @@ def run(args):
     from pipelines.files import check_picture
     from pipelines.sources import refuse_inside
 
-    recipes.find(args.recipe)  # before the images are read: a wrong name is told at once
+    if args.recipe != "all":
+        recipes.find(args.recipe)  # before the images are read: a wrong name is told at once
     check_picture(args.out)
     refuse_inside(args.out, args.source)
     if not 8 <= args.image_size <= 1024:
