@@ -13,7 +13,7 @@ from pipelines.files import write_json, write_text
 METRICS = "metrics.json"
 OWNED = (
     *(CONFIG, LABELS, MODEL, METRICS, "env.json", "history.csv", "curves.png", "augmentation.png"),
-    *("checkpoints", "tensorboard", "bundle", "bundle.failed"),
+    *("checkpoints", "tensorboard", "bundle", "bundle.failed", "report-*"),
 )
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "ai-edge-litert")
 

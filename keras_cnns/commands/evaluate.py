@@ -1,21 +1,31 @@
 """evaluate: how good a model is on labelled images."""
 
+import sys
+
 from pipelines import cli
 
 
 def flags(parser):
+    from keras_cnns.crops import WAYS
     from pipelines.sources import HELP
 
     parser.add_argument("model", metavar="RUN|MODEL.keras|MODEL.tflite", help="what to evaluate")
     parser.add_argument("--data", metavar="SOURCE", help=f"{HELP} (default: that of the training)")
     parser.add_argument("--data-dir", metavar="DIR", help="where prepared TFDS sets lie")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))
+    parser.add_argument(
+        "--tta", choices=WAYS,
+        help="average several views of an image: 2, 10, 150 or 144; see docs/evaluation.md",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder of the report (default: RUN/report-SPLIT)"
+    )
     parser.add_argument("--plot", metavar="FILE.png", help="write the confusion matrix")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 
 
 def run(args):
-    """Print accuracy and the weakest classes of a model."""
+    """Print how good a model is, and write its report."""
     from export.trained import find, source_of
 
     trained = find(args.model)
@@ -26,22 +36,13 @@ def run(args):
 
         check_picture(args.plot)
     with quiet():
+        from keras_cnns import report as reports
         from keras_cnns.evaluate import evaluate
-    report = evaluate(trained, source_of(trained, args.data, args.data_dir), args.split)
-    low, high = report["accuracy_95"]
-    print(
-        f"{args.model} on {report['split']} of {report['source']}: accuracy "
-        f"{100 * report['accuracy']:.2f}% of {report['images']:,} images "
-        f"(95%: {100 * low:.2f} to {100 * high:.2f})"
+    out = _place(args, trained, reports)
+    report = evaluate(
+        trained, source := source_of(trained, args.data, args.data_dir), args.split, tta=args.tta
     )
-    print("classes, those found least first:")
-    cli.table(
-        ["class", "images", "precision", "recall"],
-        [
-            [name, f"{c['images']:,}", _percent(c["precision"]), _percent(c["recall"])]
-            for name, c in sorted(report["classes"].items(), key=lambda kv: kv[1]["recall"] or 0)
-        ][:20],
-    )
+    reports.show(report)
     if args.plot:
         import numpy as np
 
@@ -49,9 +50,32 @@ def run(args):
 
         confusion(np.array(report["confusion"]), list(report["classes"]), args.plot)
         print(f"wrote {args.plot}")
+    if out:
+        reports.write(report, source, out)
+        print(f"report: {out / 'report.html'}")
     if args.json:
         cli.print_json(report)
 
 
-def _percent(share):
-    return "-" if share is None else f"{100 * share:.1f}%"
+def _place(args, trained, reports):
+    """Where the report goes; None where nobody said, and there is no run to put it in."""
+    from pathlib import Path
+
+    from export.trained import CONFIG
+    from pipelines.errors import EnvironmentFault
+    from pipelines.sources import refuse_inside
+
+    given, folder = args.out is not None, Path(args.model)
+    if not given and not (folder / CONFIG).is_file():
+        return None
+    way = f"-{args.tta}" if args.tta else ""
+    out = Path(args.out) if given else folder / f"report-{args.split}{way}"
+    try:
+        refuse_inside(out, args.data or trained.config.get("data"))
+        reports.check(out)
+    except EnvironmentFault as fault:
+        if given:
+            raise
+        print(f"no report is written: {fault}", file=sys.stderr)
+        return None
+    return out
