@@ -2,13 +2,12 @@
 
 import sys
 
-from export.commands import bundle, verify
 from pipelines import cli
 from pipelines.cli import Command
 
 COMMANDS = {
-    "bundle": Command("export a model to every format and verify each", bundle.flags, bundle.run),
-    "verify": Command("run every file of a bundle and compare it", verify.flags, verify.run),
+    "bundle": Command("export a model to every format and verify each", "export.commands.bundle"),
+    "verify": Command("run every file of a bundle and compare it", "export.commands.verify"),
 }
 
 if __name__ == "__main__":

@@ -4,11 +4,10 @@ import sys
 
 from pipelines import cli
 from pipelines.cli import Command
-from pipelines.commands import check, preview
 
 COMMANDS = {
-    "check": Command("decode every image of a source and count them", check.flags, check.run),
-    "preview": Command("draw a contact sheet of augmented images", preview.flags, preview.run),
+    "check": Command("decode every image of a source and count them", "pipelines.commands.check"),
+    "preview": Command("draw a contact sheet of augmented images", "pipelines.commands.preview"),
 }
 
 if __name__ == "__main__":

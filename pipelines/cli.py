@@ -1,12 +1,14 @@
 """The command line that the three packages share: subcommands, plain tables, exit codes."""
 
+import importlib
 import os
 import sys
 from collections import namedtuple
 
-# A subcommand: its line of help, flags(parser), and run(arguments) -> exit status or None for 0.
-# No argparse, typing or dataclasses up here: each would cost `--help` a good part of its time.
-Command = namedtuple("Command", "help flags run")
+# A subcommand: its line of help, and the module that has its flags(parser) and its
+# run(arguments) -> exit status or None for 0. By name, and no argparse, typing or dataclasses up
+# here: each import would cost `--help` a good part of its time.
+Command = namedtuple("Command", "help module")
 
 
 def main(package, about, commands, argv=None):
@@ -34,8 +36,8 @@ def main(package, about, commands, argv=None):
         return 2
     from pipelines.arguments import Parser
 
-    command = commands[name]
-    parser = Parser(f"python -m {package} {name}", description=command.help)
+    command = importlib.import_module(commands[name].module)
+    parser = Parser(f"python -m {package} {name}", description=commands[name].help)
     command.flags(parser)
     return _run(parser.prog, command.run, parser.parse_args(rest))
 
@@ -97,6 +99,11 @@ def table(header, rows):
 
 def _is_number(cell):
     return cell in ("", "-") or cell.lstrip("+-").replace(",", "").split(" ")[0][:1].isdigit()
+
+
+def by(shape):
+    """A shape as text: "224 x 224 x 3"."""
+    return " x ".join(map(str, shape))
 
 
 def next_commands(*lines):

@@ -1,44 +1,11 @@
-"""list and show: the catalogue, and what each layer of a network costs."""
+"""show: what each layer of a network costs."""
 
 from pipelines import cli
-
-
-def list_flags(parser):
-    parser.add_argument("filter", nargs="?", default="", help="part of a name")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
-
-
-def list_networks(args):
-    """Print the catalogue."""
-    from keras_cnns import VARIANTS, names
-    from pipelines.errors import UserError, did_you_mean
-
-    found = [VARIANTS[name] for name in names(args.filter)]
-    if not found:
-        raise UserError(f"no network's name contains {args.filter!r}; "
-                        + did_you_mean(args.filter, VARIANTS))  # fmt: skip
-    if args.json:
-        facts = ("year", "params", "macs", "input_shape", "classes", "paper")
-        cli.print_json({v.name: {fact: getattr(v, fact) for fact in facts} for v in found})
-        return
-    cli.table(
-        ["network", "year", "parameters", "MACs", "input", "paper"],
-        [
-            [v.name, v.year, f"{v.params:,}", f"{v.macs:,}", _by(v.input_shape), v.paper]
-            for v in found
-        ],
-    )
-    cli.next_commands(f"python -m keras_cnns show {found[0].name}")
-
-
-def _by(shape):
-    return " x ".join(map(str, shape))
-
 
 INCEPTION = "inception_3a"  # not a network: the lecture's table of one block
 
 
-def show_flags(parser):
+def flags(parser):
     parser.add_argument(
         "names", nargs="+", metavar="NAME", help=f"a network of `list`, or {INCEPTION}"
     )
@@ -49,7 +16,7 @@ def show_flags(parser):
     )
 
 
-def show(args):
+def run(args):
     """Print the layers of networks with what each costs."""
     from keras_cnns.registry import find
     from pipelines.errors import UserError
@@ -81,11 +48,11 @@ def show(args):
     for v in variants:
         model = built(v)
         rows = complexity.rows(model)
-        print(f"{v.name}, {v.year}, {v.paper}: {_by(model.input_shape[1:])}")
+        print(f"{v.name}, {v.year}, {v.paper}: {cli.by(model.input_shape[1:])}")
         cli.table(
             ["layer", "kind", "output", "parameters", "MACs"],
             [
-                *[[r.name, r.kind, _by(r.output), f"{r.params:,}", f"{r.macs:,}"] for r in rows],
+                *[[r.name, r.kind, cli.by(r.output), f"{r.params:,}", f"{r.macs:,}"] for r in rows],
                 ["all", "", "", f"{complexity.params(model):,}", f"{complexity.macs(model):,}"],
             ],
         )
