@@ -13,14 +13,15 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from export import models, tflite, verify
+from export import card as cards
+from export import models, page, samples, tflite, verify
+from export.card import MARKER
 from export.freeze import INPUT, OUTPUT, Frozen
 from pipelines import dataset, decode
 from pipelines.errors import CheckFailed, UserError, did_you_mean
 from pipelines.files import claim, whole_folder, write_json, write_text
 from pipelines.sources import absolute
 
-MARKER = "model.json"
 CALIBRATION = 200  # images; on LeNet 10 and 1,000 gave the same accuracy
 
 
@@ -205,9 +206,11 @@ PARTS = {
     "saved_model": _saved_model,
     "model.keras": _keras,
     "model_*.tflite": _formats,
+    "samples": samples.write,
     "verify.json": _verified,
+    "index.html": page.write,
 }
-OWNED = (*PARTS, MARKER)
+OWNED = (*PARTS, "web", MARKER)
 
 
 def entry(file):
@@ -234,7 +237,7 @@ def _numbers(details):
 def check(folder, source, limits):
     """Verify a bundle on the test split of a source, and write verify.json into it."""
     folder = Path(folder)
-    card = verify.read_card(folder)
+    card = cards.read_card(folder)
     if tuple(card["labels"]) != source.classes:
         check_labels(card["labels"], source, len(card["labels"]))
     split = source.splits["test"]

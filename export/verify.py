@@ -1,18 +1,16 @@
 """Run every file of a bundle and hold it to the Keras model that it came from."""
 
-import hashlib
-import json
 import math
 import time
 from pathlib import Path
 
 import numpy as np
 
-from export import graph, models
+from export import graph, models, samples
+from export.card import check_hashes
 from export.freeze import INPUT, OUTPUT, SIGNATURE
 from export.tflite import INTEGER_FORMATS
 from pipelines import cli
-from pipelines.errors import DamagedFile, UserError
 
 FLOAT_TOLERANCE = 1e-4  # largest difference of a float32 file's probabilities from Keras'
 
@@ -59,19 +57,10 @@ def verify(folder, card, pixels, labels, limits):
         found = _measure(content, pixels, labels, expected, limits.reference_images)
         found["failures"] = _failures(name, content, found, report["keras"], card, limits)
         report["formats"][name] = {"file": entry["file"], "bytes": len(content)} | found
+    for name, failures in samples.check(folder, card).items():
+        report["formats"][name]["failures"] += failures
     report["passed"] = not any(f["failures"] for f in report["formats"].values())
     return report
-
-
-def check_hashes(folder, card):
-    """Refuse files that are missing or changed since the bundle was made."""
-    made = [card["keras"], *card["formats"].values()]
-    for name, entry in [*((e["file"], e) for e in made), *card.get("files", {}).items()]:
-        file = Path(folder) / name
-        if not file.is_file():
-            raise DamagedFile(f"{file} is missing; make the bundle again")
-        if hashlib.sha256(file.read_bytes()).hexdigest() != entry["sha256"]:
-            raise DamagedFile(f"{file} was changed since the bundle was made (sha256 differs)")
 
 
 def _accuracy(right, n):
@@ -182,18 +171,3 @@ def show(report):
 
 def _size(count):
     return f"{count / 1024:,.1f} KiB"
-
-
-def read_card(folder):
-    """The contents of a bundle's model.json.
-
-    Raises:
-        UserError: the folder is no bundle.
-    """
-    file = Path(folder) / "model.json"
-    if not file.is_file():
-        raise UserError(f"{folder} is no bundle: it holds no model.json")
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DamagedFile(f"{file} is damaged: {error}") from None

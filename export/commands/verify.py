@@ -16,7 +16,7 @@ def run(args):
     limits = checks.limits(args)
     with quiet():
         from export.bundle import check
-        from export.verify import read_card
+        from export.card import read_card
     card = read_card(args.bundle)
     known = Trained(args.bundle, tuple(card["labels"]), {"data": card["data"]["source"]})
     report = check(args.bundle, source_of(known, args.data, args.data_dir), limits)

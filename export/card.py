@@ -1,0 +1,45 @@
+"""model.json, the card of a bundle: what it holds, and whether that is still so."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from pipelines.errors import DamagedFile, UserError
+
+MARKER = "model.json"
+
+
+def read_card(folder):
+    """The contents of a bundle's model.json.
+
+    Raises:
+        UserError: the folder is no bundle.
+        DamagedFile: its card is no card.
+    """
+    file = Path(folder) / MARKER
+    if not file.is_file():
+        raise UserError(f"{folder} is no bundle: it holds no {MARKER}")
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFile(f"{file} is damaged: {error}") from None
+    if not isinstance(card, dict) or not {"keras", "formats", "labels"} <= card.keys():
+        raise DamagedFile(f"{file} is damaged, or that of something else: it names no formats")
+    return card
+
+
+def check_hashes(folder, card):
+    """Refuse files that are missing or changed since the bundle was made.
+
+    Raises:
+        DamagedFile: a file is missing, changed, or lies outside of the bundle.
+    """
+    made = [card["keras"], *card["formats"].values()]
+    for name, entry in [*((e["file"], e) for e in made), *card.get("files", {}).items()]:
+        file = Path(folder) / name
+        if not file.resolve().is_relative_to(Path(folder).resolve()):
+            raise DamagedFile(f"{Path(folder) / MARKER} names {name}, which lies outside")
+        if not file.is_file():
+            raise DamagedFile(f"{file} is missing; make the bundle again")
+        if hashlib.sha256(file.read_bytes()).hexdigest() != entry["sha256"]:
+            raise DamagedFile(f"{file} was changed since the bundle was made (sha256 differs)")
