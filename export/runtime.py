@@ -103,6 +103,17 @@ def _checked(files):
     return files
 
 
+def fetch_or_find(bundle, folder=None):
+    """As `find`, fetching the runtime where it is nowhere or damaged."""
+    try:
+        return find(bundle, folder)
+    except UserError:
+        if folder:
+            raise
+    fetch()
+    return find(bundle)
+
+
 def fetch():
     """Have npm pack the pinned packages, check them, and keep the files in the cache.
 

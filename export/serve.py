@@ -108,7 +108,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Whether a request to loopback names loopback: a foreign name may point here (DNS)."""
         if self.server.server_address[0] not in LOOPBACK:
             return True
-        name = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        try:
+            name = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        except ValueError:  # no host at all
+            return False
         return name in LOOPBACK
 
     def end_headers(self):

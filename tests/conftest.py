@@ -65,3 +65,15 @@ def trained(tmp_path_factory, digits):
     out = tmp_path_factory.mktemp("runs") / "lenet"
     train("lenet", digits, Training(epochs=4, batch_size=32, learning_rate=3e-3), out)
     return out
+
+
+@pytest.fixture(scope="session")
+def bundled(trained, digits, tmp_path_factory):
+    """The folder of a bundle of that training, with every format; not to be written to."""
+    from export import bundle, tflite
+    from export.limits import Limits
+
+    out = tmp_path_factory.mktemp("bundled") / "bundle"
+    limits = Limits(max_drop=2.0, images=200)
+    bundle.bundle(trained / "model.keras", None, digits, out, list(tflite.FORMATS), limits)
+    return out

@@ -19,7 +19,9 @@ def flags(parser):
     )
     parser.add_argument("--runtime", metavar="DIR", help="the node_modules that holds LiteRT.js")
     parser.add_argument(
-        "--fetch-runtime", action="store_true", help="get LiteRT.js by npm first, and keep it"
+        "--fetch-runtime",
+        action="store_true",
+        help="get LiteRT.js by npm where it is missing, and keep it",
     )
     parser.add_argument("--open", action="store_true", help="open the browser")
 
@@ -36,9 +38,8 @@ def run(args):
         raise UserError(f"--port is 0 to 65535, not {args.port}")
     card = read_card(args.bundle)
     check_hashes(args.bundle, card)
-    if args.fetch_runtime:
-        runtime.fetch()
-    files = serve.table(args.bundle, card, runtime.find(args.bundle, args.runtime))
+    find = runtime.fetch_or_find if args.fetch_runtime else runtime.find
+    files = serve.table(args.bundle, card, find(args.bundle, args.runtime))
     with serve.server(files, args.host, args.port) as bound:
         host, port = bound.server_address[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"

@@ -232,8 +232,8 @@ function listen() {
 }
 
 function letDraw() {
-  $("drawing").hidden = false;
-  $("input-title").textContent = "Draw a digit, or show it an image";
+  $("draw").hidden = false;
+  document.querySelector("main").classList.remove("photos");
   const commands = pad($("pad"), (strokes) => {
     if (strokes.length) attempt("The drawing cannot be read", () => classify(render(strokes, card.drawing)));
   });

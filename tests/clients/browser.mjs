@@ -20,7 +20,7 @@ const text = (page, id) => page.locator(`#${id}`).textContent();
 async function open(size = { width: 1280, height: 900 }, scheme = "light") {
   const page = await context.newPage();
   page.on("request", (request) => found.requests.push(request.url()));
-  page.on("console", (line) => line.type() === "error" && found.complaints.push(line.text()));
+  page.on("console", (line) => line.type() === "error" && !/^(INFO|WARNING):/.test(line.text()) && found.complaints.push(line.text()));
   page.on("pageerror", (error) => found.complaints.push(String(error)));
   await page.setViewportSize(size);
   await page.emulateMedia({ colorScheme: scheme });
