@@ -23,7 +23,8 @@ ALLOWED = {
         "matplotlib",
     },
     "export": {
-        "export", "pipelines", "tensorflow", "keras", "ai_edge_litert", "numpy", "yaml",
+        "export", "pipelines", "tensorflow", "keras", "ai_edge_litert", "numpy", "PIL", "yaml",
+        "tflite_micro",  # where installed, it measures the arena
     },
 }  # fmt: skip
 HEAVY = {"tensorflow", "keras", "matplotlib", "numpy", "sklearn", "PIL", "cv2", "ai_edge_litert"}
