@@ -47,7 +47,7 @@ def find(path, *, suffixes=(".keras", ".tflite")):
     if path.suffix not in suffixes:
         raise UserError(f"{path} is no run and no {' or '.join(suffixes)} file")
     folder = path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
-    return Trained(path, _labels(folder), _config(folder))
+    return Trained(path, _labels(folder), config_of(folder))
 
 
 def _labels(folder):
@@ -55,7 +55,8 @@ def _labels(folder):
     return tuple(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else None
 
 
-def _config(folder):
+def config_of(folder):
+    """The settings of a run; empty where there are none."""
     file = folder / CONFIG
     if not file.is_file():
         return {}

@@ -1,14 +1,22 @@
-"""What a training makes small, by name. A network names its own in the catalogue."""
+"""What a training makes small, by name. A network names its own in the catalogue.
+
+Labels are classes, int (batch,), or shares of classes, float (batch, classes); logits are
+(batch, classes) or, of a network with auxiliary heads, a list of such, the main head first.
+A loss is one number an image, (batch,).
+"""
 
 import keras
 from keras import ops
 
 RUBBISH = 1.0  # j of the paper: how near an image must come to the code of its class
+AUXILIARY = 0.3  # weight of each auxiliary classifier (Szegedy et al. 2014, section 5)
 
 
 def cross_entropy(labels, logits):
-    """Mean negative log-likelihood of the true classes."""
-    return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    """Negative log-likelihood of the true classes."""
+    if len(labels.shape) == 1:
+        return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    return keras.losses.categorical_crossentropy(labels, logits, from_logits=True)
 
 
 def map_criterion(labels, logits):
@@ -19,30 +27,62 @@ def map_criterion(labels, logits):
     where the gradient of plain cross-entropy is 0.
     """
     rubbish = ops.full_like(logits[:, :1], -RUBBISH)
+    if len(labels.shape) == 2:
+        labels = ops.pad(labels, ((0, 0), (0, 1)))
     return cross_entropy(labels, ops.concatenate([logits, rubbish], axis=-1))
 
 
-AUXILIARY = 0.3  # weight of each auxiliary classifier (Szegedy et al. 2014, section 5)
+LOSSES = {"cross_entropy": cross_entropy, "map_criterion": map_criterion}
 
 
-def stacked(outputs):
-    """One output (batch, heads, classes) of a network's heads, so that it trains as any other."""
-    return ops.stack(outputs, axis=1)
+def training_loss(loss, classes, *, smoothing=0.0, weights=None):
+    """The loss of a training step out of a plain one: (labels, logits or heads) -> (batch,).
 
+    Args:
+        classes: how many there are.
+        smoothing: share of each label that is spread over all classes (Szegedy et al. 2015,
+            section 7).
+        weights: what an image of each class counts, (classes,); None, all the same.
+    """
 
-def with_auxiliary(loss):
-    """The loss of `stacked` logits: the main head's, and 0.3 times each auxiliary one's."""
-
-    def total(labels, logits):
-        heads = [loss(labels, logits[:, i]) for i in range(logits.shape[1])]
-        return heads[0] + AUXILIARY * sum(heads[1:])
+    def total(labels, heads):
+        heads = [ops.cast(head, "float32") for head in (heads if _many(heads) else [heads])]
+        shares = labels
+        if smoothing or weights is not None:
+            shares = labels if len(labels.shape) == 2 else ops.one_hot(labels, classes)
+        targets = shares * (1 - smoothing) + smoothing / classes if smoothing else labels
+        values = loss(targets, heads[0])
+        for head in heads[1:]:
+            values = values + AUXILIARY * loss(targets, head)
+        if weights is not None:
+            table = ops.convert_to_tensor(weights, "float32")
+            values = values * ops.sum(shares * table, axis=-1)
+        return values
 
     return total
 
 
-def main_accuracy(labels, logits):
-    """Share of images that the main head of `stacked` logits gets right."""
-    return keras.metrics.sparse_categorical_accuracy(labels, logits[:, 0])
+def _many(heads):
+    return isinstance(heads, list | tuple)
 
 
-LOSSES = {"cross_entropy": cross_entropy, "map_criterion": map_criterion}
+def main_head(heads):
+    """Float32 logits of the main head."""
+    return ops.cast(heads[0] if _many(heads) else heads, "float32")
+
+
+def right(labels, logits):
+    """Whether each image is right, float (batch,); of mixed images, whether the larger share is."""
+    classes = labels if len(labels.shape) == 1 else ops.argmax(labels, axis=-1)
+    answers = ops.cast(ops.argmax(logits, axis=-1), "int32")
+    return ops.cast(ops.equal(answers, ops.cast(classes, "int32")), "float32")
+
+
+def balanced(counts):
+    """Weights with which every class counts the same, 1 on the mean over all images.
+
+    Args:
+        counts: images of each class, (classes,).
+    """
+    total = sum(counts)
+    return [total / (len(counts) * count) for count in counts]

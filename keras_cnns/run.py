@@ -1,11 +1,17 @@
 """A run: the folder in which a training leaves what it did."""
 
+import fnmatch
+import json
 import platform
+import re
 from importlib.metadata import version
+from shlex import quote
 
 import yaml
 
+from export import trained
 from export.trained import CONFIG, LABELS, MODEL
+from keras_cnns.checkpoint import locked
 from pipelines import files
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
@@ -13,16 +19,67 @@ from pipelines.files import write_json, write_text
 METRICS = "metrics.json"
 OWNED = (
     *(CONFIG, LABELS, MODEL, METRICS, "env.json", "history.csv", "curves.png", "augmentation.png"),
-    *("checkpoints", "tensorboard", "bundle", "bundle.failed", "report-*"),
+    *("checkpoints", "tensorboard", "bundle", "bundle.failed", "report-*", "bad_batch.json"),
 )
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "ai-edge-litert")
+TEMPORARY = re.compile(r"\.\d+\..+")  # a file of `files.whole_file` that a kill left behind
 
 
 def claim(folder):
-    """Refuse to train over another run or over other files; see `files.claim`."""
+    """Refuse to train over another run or over other files; see `files.claim`.
+
+    Raises:
+        EnvironmentFault: another process trains into it at this moment.
+    """
+    sweep(folder)
     files.claim(folder, marker=CONFIG, owned=OWNED)
     if (folder / CONFIG).exists():
+        with locked(folder):
+            pass
+        if is_complete(folder):
+            raise UserError(f"{folder} holds a run already; name another --out, or remove it")
+        raise UserError(
+            f"{folder} holds a run already, which did not finish; to go on with it: "
+            f"python -m keras_cnns train --resume --out {quote(str(folder))}"
+        )
+
+
+def claim_held(folder):
+    """Once the folder is ours alone: refuse a run that another process began since `claim`."""
+    if (folder / CONFIG).exists():
         raise UserError(f"{folder} holds a run already; name another --out, or remove it")
+
+
+def is_complete(folder):
+    """Whether a training ended as it should: its metrics are written last."""
+    return (folder / METRICS).exists()
+
+
+def sweep(folder):
+    """Remove what a killed training left half-written in its folder."""
+    if folder.is_dir():
+        names = {path.name for path in folder.iterdir()}
+        left = {name for name in names if TEMPORARY.fullmatch(name)}
+        if all(any(fnmatch.fnmatch(n, owned) for owned in OWNED) for n in names - left):
+            for name in left:
+                (folder / name).unlink()
+
+
+def config_of(folder):
+    """The config.yaml of a run.
+
+    Raises:
+        UserError: there is no run.
+        DamagedFile: it is no mapping.
+    """
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"{folder} holds no run that could be taken up: no {CONFIG}")
+    return trained.config_of(folder)
+
+
+def metrics(folder):
+    """The metrics.json of a run."""
+    return json.loads((folder / METRICS).read_text(encoding="utf-8"))
 
 
 def write_start(folder, config, labels):

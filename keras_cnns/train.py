@@ -1,20 +1,30 @@
-"""Train a network on a source, and leave a run folder."""
+"""Train a network on a source, and leave a run folder; take a training up where it was stopped."""
 
-import dataclasses
+import contextlib
+import csv
+import io
 import os
-import time
+import shutil
 from pathlib import Path
+from shlex import quote
 
-import keras
 import tensorflow as tf
 
-from export.trained import MODEL
-from keras_cnns import callbacks, complexity, losses, plots, registry, run
-from pipelines import dataset
-from pipelines import recipes as augmentations
-from pipelines.files import whole_file, write_json
+from export import trained
+from export.trained import CHECKPOINTS, MODEL
+from keras_cnns import complexity, devices, plots, progress, recipes, run, stops
+from keras_cnns.board import Board, profiled
+from keras_cnns.checkpoint import Checkpoints, locked
+from keras_cnns.job import Job
+from keras_cnns.loop import Interrupted, Loop
+from pipelines import settings as knobs
+from pipelines.errors import EnvironmentFault, TrainingFailed, UserError
+from pipelines.files import whole_file, write_json, write_text
 from pipelines.preview import write as write_preview
-from pipelines.sources import absolute
+from pipelines.sources import absolute, open_source
+
+LAST = "last.keras"  # in the checkpoints' folder: the model of a training that ended early
+GROWTH = 3  # checkpoints' worth of space that has to be free before a training begins
 
 
 def train(name, source, settings, out, *, recipe="plain", data_dir=None, bar=False):
@@ -25,122 +35,277 @@ def train(name, source, settings, out, *, recipe="plain", data_dir=None, bar=Fal
         source: a `pipelines.sources.Source`.
         settings: a `recipes.Training`.
         out: the run's folder; it must not hold anything yet.
-        bar: show a progress bar for each epoch, not a line.
+        recipe: the name of the recipe that `settings` began as, for the record.
+        data_dir: where the source's prepared TFDS sets lie, for the record.
+        bar: show a progress bar, not a line an epoch.
 
     Returns:
-        The contents of metrics.json.
+        The contents of metrics.json; None in a process that is not the chief of several.
 
     Raises:
         BuildError: the network cannot be built for these images.
         UserError: `out` is taken, or a setting does not fit.
-        TrainingFailed: the loss became NaN or infinite.
+        TrainingFailed: the loss became NaN, infinite or absurd.
         Stopped: by a signal, after saving.
+        EnvironmentFault: the disk is full, or another process trains into `out`.
     """
     out = Path(out)
-    run.claim(out)
-    augmentation = augmentations.find(settings.augment)
-    keras.utils.set_random_seed(settings.seed)
-    model = compiled(name, source, settings)
-    shape = model.input_shape[1:]
+    profiled(settings.tensorboard.profile)
+    if devices.is_chief():
+        run.claim(out)
+    job = Job(name, source, settings)
+    if job.dropped:
+        progress.say(f"drawn anew, for other classes: {', '.join(job.dropped)}")
+    if not job.chief:
+        return _follow(job, out, _config(job, recipe, data_dir, xla=False))
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        run.claim_held(out)
+        xla, reason = devices.choose_xla(job, settings)
+        progress.say(reason)
+        config = _config(job, recipe, data_dir, xla=xla)
+        run.write_start(out, config, source.classes)
+        return _go_on(job, out, config, bar)
+
+
+def resume(out, *, changes=None, named=None, bar=False):
+    """Take up the training of a run where it was stopped; it ends as if it had not been.
+
+    Args:
+        out: the run's folder.
+        changes: {setting: text} that the user gave; each must be what it was.
+        named: the same for model, data, data_dir and recipe.
+
+    Returns:
+        The contents of metrics.json, as `train` does.
+
+    Raises:
+        UserError: no run, other settings, or other images than it began with.
+        DamagedFile: every checkpoint is damaged.
+    """
+    out = Path(out)
+    run.sweep(out)
+    config = run.config_of(out)
+    if run.is_complete(out):
+        progress.say(f"{out} is complete: nothing is left to train")
+        return run.metrics(out)
+    settings = recipes.of_config(config)
+    _refuse_changes(settings, changes or {}, config, named or {})
+    source = open_source(config["data"], data_dir=config.get("data_dir"))
+    _refuse_other_images(config, source, out)
+    fresh = not Checkpoints(out / CHECKPOINTS).steps()
+    job = Job(config["model"], source, settings, pixels=config.get("pixels"), fill=fresh)
+    if not job.chief:
+        return _follow(job, out, config)
+    with locked(out):
+        return _go_on(job, out, config, bar)
+
+
+def _refuse_other_images(config, source, out):
+    if source.fingerprint != config["fingerprint"]:
+        raise UserError(
+            f"the images of {config['data']} are not those that {out} was begun with; put them "
+            "back, or start anew with another --out"
+        )
+
+
+def _refuse_changes(settings, changes, config, named):
+    changed = knobs.resolve(settings, changes)
+    before, after = (knobs.flat(knobs.plain(s)) for s in (settings, changed))
+    after |= {name: absolute(v) if name == "data" else v for name, v in named.items()}
+    before |= {name: config.get(name) for name in named}
+    for name in before:
+        if before[name] != after[name]:
+            raise UserError(
+                f"this run was begun with {name}={before[name]}, not {after[name]}; a resumed "
+                "training keeps its settings, so leave it out or name another --out"
+            )
+
+
+def _config(job, recipe, data_dir, *, xla):
+    """What config.yaml holds: enough to do the same again."""
+    source = job.source
     data_dir = data_dir and os.path.abspath(os.path.expanduser(data_dir))
-    config = {"model": name, "data": absolute(source.spec), "data_dir": data_dir, "recipe": recipe}
-    config |= dataclasses.asdict(settings) | {"image_size": shape[0], "channels": shape[2]}
-    config |= {"fingerprint": source.fingerprint}
-    run.write_start(out, config, source.classes)
-    return fit(model, source, settings, augmentation, out, bar=bar)
+    config = {"model": job.name, "data": absolute(source.spec), "data_dir": data_dir}
+    config |= {"recipe": recipe} | knobs.plain(job.settings)
+    if config["weights"]:
+        config["weights"] = os.path.abspath(os.path.expanduser(config["weights"]))
+    pixels = [_plain(part) for part in job.pixels] if job.pixels else None
+    config |= {"image_size": job.shape[0], "channels": job.shape[2], "pixels": pixels}
+    return config | {"xla": xla, "fingerprint": source.fingerprint}
 
 
-def compiled(name, source, settings):
-    """Build a network for the images of a source, ready for `fit`."""
-    height, width, _ = registry.find(name).input_shape
-    if settings.image_size:
-        height = width = settings.image_size
-    shape = (height, width, source.channels)
-    model = registry.build_for_pixels(name, len(source.classes), shape)
-    steps = settings.epochs * dataset.steps_per_epoch(source.splits["train"], settings.batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
-    options = {"weight_decay": settings.weight_decay or None}
-    if settings.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(rate, momentum=settings.momentum, **options)
-    else:
-        optimizer = keras.optimizers.Adam(rate, **options)
-    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        synchronize(model)
-    loss, accuracy = losses.LOSSES[registry.find(name).loss], "accuracy"
-    if len(model.outputs) > 1:
-        # Named after the main head, by which `served` finds it again.
-        model = keras.Model(model.input, losses.stacked(model.outputs), name=model.output_names[0])
-        loss = losses.with_auxiliary(loss)
-        accuracy = keras.metrics.MeanMetricWrapper(losses.main_accuracy, name="accuracy")
-    model.compile(optimizer, loss, metrics=[accuracy])
-    return model
+def _plain(value):
+    return [float(v) for v in value] if hasattr(value, "__len__") else float(value)
 
 
-def served(model):
-    """The network as it is used: auxiliary heads are for training alone."""
-    if len(model.output_shape) == 2:
-        return model
-    return keras.Model(model.input, model.get_layer(model.name).output, name=model.name)
+def _go_on(job, out, config, bar):
+    """Train from the last checkpoint, or from the first step, to the end."""
+    with stops.Signals() as signals:
+        checkpoints = Checkpoints(out / CHECKPOINTS, job.settings.checkpoint.keep)
+        loop = Loop(
+            job, xla=config["xla"], checkpoints=checkpoints, identity=config, signals=signals
+        )
+        _take_up(loop, checkpoints, config, out)
+        board = Board(out / "tensorboard", config, loop.progress.step)
+        loop.watchers = (progress.show(bar), Rows(out / "history.csv"), board)
+        _check_space(loop, out)
+        if not (out / "augmentation.png").exists():
+            size = min(job.shape[0], 256)
+            write_preview(job.source, job.settings.augment, out / "augmentation.png", size=size)
+        try:
+            with _told(loop, out):
+                loop.run()
+                board.ended(loop)
+                return _finish(loop, out)
+        finally:
+            for watcher in loop.watchers:
+                watcher.close()
 
 
-def synchronize(model):
-    """Let batch normalization see the batch of all devices, not of one (Keras' default)."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
+def _follow(job, out, config):
+    """What a process does that is not the chief: the same steps, and no writing."""
+    with stops.Signals() as signals:
+        loop = Loop(job, xla=False, checkpoints=None, identity=config, signals=signals)
+        _take_up(loop, Checkpoints(out / CHECKPOINTS), config, out)
+        with _told(loop, out):
+            loop.run()
 
 
-def fit(model, source, settings, augmentation, out, *, bar):
-    """Train a compiled model and fill the run folder `out`."""
-    begun = time.perf_counter()
-    shape, batch = model.input_shape[1:], settings.batch_size
-    training = dataset.training(
-        source.splits["train"], shape, batch_size=batch, epochs=settings.epochs,
-        seed=settings.seed, recipe=augmentation,
-    )  # fmt: skip
-    keep = callbacks.Keep(out / "checkpoints")
-    signals = callbacks.Signals(keep)
-    boards = keras.callbacks.TensorBoard(out / "tensorboard", write_graph=True)
-    reports = [] if bar else [callbacks.Lines(settings.epochs)]
-    show_images(out, source, settings, shape, training)
+def _take_up(loop, checkpoints, config, out):
+    found = checkpoints.load()
+    for folder in checkpoints.damaged:
+        devices.warn(f"{folder} is damaged; the one before it is taken")
+    if found is None:
+        return
+    arrays, facts = found
+    if facts["identity"] != config:
+        both = facts["identity"] | config
+        names = [k for k in both if facts["identity"].get(k) != config.get(k)]
+        raise UserError(
+            f"{out / trained.CONFIG} was changed after the training began ({', '.join(names)}); "
+            "put it back, or start anew with another --out"
+        )
+    loop.restore(arrays, facts)
+    job, step = loop.job, loop.progress.step
+    if job.chief:
+        epoch = len(loop.progress.rows) + 1
+        progress.say(f"resumed at step {step:,} of {job.steps:,}, in epoch {epoch}")
+
+
+def _check_space(loop, out):
+    """Refuse a training whose checkpoints cannot be kept, before its first step."""
+    size = sum(array.nbytes for array in [*loop.engine.state(), *loop.engine.serving])
+    free = shutil.disk_usage(out).free
+    if free < GROWTH * size:
+        raise EnvironmentFault(
+            f"{out} has {free / 2**20:.0f} MiB free, and checkpoints of this training take "
+            f"{GROWTH * size / 2**20:.0f} MiB; free some, or name another --out"
+        )
+
+
+@contextlib.contextmanager
+def _told(loop, out):
+    """Save what there is when a training ends early, and tell how to go on."""
+    how = f"python -m keras_cnns train --resume --out {quote(str(out))}"
     try:
-        history = model.fit(
-            training,
-            epochs=settings.epochs,
-            steps_per_epoch=dataset.steps_per_epoch(source.splits["train"], batch),
-            validation_data=dataset.evaluation(source.splits["val"], shape, batch_size=batch),
-            shuffle=False,  # the data set comes shuffled
-            verbose=1 if bar else 0,
-            callbacks=[
-                callbacks.StopOnNaN(), keep, callbacks.History(out / "history.csv"), boards,
-                *reports, signals,
-            ],
-        )  # fmt: skip
-    finally:
-        signals.restore()
+        yield
+    except Interrupted:
+        number = loop.signals.received
+        if not loop.job.chief:
+            raise stops.Stopped(number or 15, "the chief has saved the training") from None
+        loop.save()
+        _keep_last(loop, out)
+        last = out / CHECKPOINTS / LAST
+        sentence = f"the model so far is {last}; to go on: {how}"
+        raise stops.Stopped(number or 15, sentence) from None
+    except TrainingFailed as error:
+        if not loop.job.chief:
+            raise
+        step = _back_to_finite(loop)
+        _keep_last(loop, out)
+        write_json(out / "bad_batch.json", error.batch)
+        raise TrainingFailed(
+            f"{error}; the model of step {step}, the last one kept, is "
+            f"{out / CHECKPOINTS / LAST}, the batch is in {out / 'bad_batch.json'}; try a lower "
+            "learning_rate, and look at these images"
+        ) from error
+    except EnvironmentFault as error:
+        raise EnvironmentFault(f"{error}; to go on: {how}") from error
+    except tf.errors.UnavailableError as error:
+        raise _partner_died(how) from error
+    except tf.errors.OpError as error:
+        if loop.alone:
+            raise
+        raise _partner_died(how) from error
+
+
+def _partner_died(how):
+    return EnvironmentFault(f"another worker of this training is gone; to go on: {how}")
+
+
+def _back_to_finite(loop):
+    arrays, facts = loop.checkpoints.load()
+    loop.restore(arrays, facts)
+    return loop.progress.step
+
+
+def _keep_last(loop, out):
+    loop.job.serve(loop.engine.serving)
+    with whole_file(out / CHECKPOINTS / LAST) as temporary:
+        loop.job.serving.save(temporary)
+
+
+def _finish(loop, out):
+    """Write the model of the best epoch and what was reached."""
+    job, rows, best = loop.job, loop.progress.rows, loop.progress.best_epoch
+    job.serve(loop.best)
     with whole_file(out / MODEL) as temporary:
-        best = keras.saving.load_model(keep.folder / "best.keras", compile=False)
-        served(best).save(temporary)  # without the optimizer, which is two thirds of the file
-    plots.curves(history.history, keep.best_epoch, out / "curves.png")
+        job.serving.save(temporary)
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    plots.curves(columns, best, out / "curves.png")
+    (out / CHECKPOINTS / LAST).unlink(missing_ok=True)
     metrics = {
-        "val_accuracy": keep.best[0],
-        "val_loss": -keep.best[1],
-        "val_images": len(source.splits["val"]),
-        "best_epoch": keep.best_epoch,
-        "epochs": settings.epochs,
-        "params": complexity.params(model),
-        "macs": complexity.macs(served(model)),
-        "seconds": round(time.perf_counter() - begun, 1),
+        "val_accuracy": rows[best - 1]["val_accuracy"],
+        "val_loss": rows[best - 1]["val_loss"],
+        "val_images": len(job.source.splits["val"]),
+        "best_epoch": best,
+        "epochs": job.settings.epochs,
+        "params": complexity.params(job.serving),
+        "macs": complexity.macs(job.serving),
+        "seconds": round(sum(row["seconds"] for row in rows), 1),
     }
     write_json(out / run.METRICS, metrics)
     return metrics
 
 
-def show_images(out, source, settings, shape, training):
-    """Write the contact sheet, and the first augmented batch to TensorBoard."""
-    write_preview(source, settings.augment, out / "augmentation.png", size=min(shape[0], 256))
-    writer = tf.summary.create_file_writer(str(out / "tensorboard" / "train"))
-    with writer.as_default(step=0):
-        images, _ = next(iter(training))
-        tf.summary.image("first batch, augmented", images, max_outputs=8)
-    writer.close()
+class Rows:
+    """history.csv: one row an epoch, written whole each time."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def began(self, loop):
+        """Write the epochs before; a killed training may have written more."""
+        self.write(loop.progress.rows)
+
+    def stepped(self, loop, stats):
+        """Nothing: a row is of an epoch."""
+
+    def epoch_ended(self, loop, row):
+        """Write all rows so far."""
+        self.write(loop.progress.rows)
+
+    def write(self, rows):
+        """Write the file, or remove it where there is no row."""
+        if not rows:
+            self.path.unlink(missing_ok=True)
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.path, text.getvalue())
+
+    def close(self):
+        """Nothing is left open."""

@@ -157,6 +157,15 @@ def _augmented(split, shape, recipe, seed, cache, workers):
     return lambda batches, n: read(batches, n).map(change, workers, deterministic=True)
 
 
+def members(split, *, batch_size, seed, step):
+    """Indices of the images in the batch of a step, counted from 0, as `training` orders them."""
+    steps = steps_per_epoch(split, batch_size)
+    size = min(batch_size, len(split))
+    epoch, first = step // steps, step % steps * size
+    places = tf.range(first, first + size)
+    return tf.random.experimental.index_shuffle(places, [seed, epoch], len(split) - 1).numpy()
+
+
 def steps_per_epoch(split, batch_size):
     """Full batches in an epoch; 1 where the split is smaller than a batch."""
     return max(1, len(split) // batch_size)

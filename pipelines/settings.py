@@ -1,12 +1,16 @@
 """Knobs: each is spelt once, as a field of a frozen dataclass with a default and a comment.
 
-Its flag, its place in a YAML file and its check all come from that field.
+Its flag, its place in a YAML file and its check all come from that field. A field may be a group:
+a frozen dataclass of its own, whose knobs are named with a dot, `optimizer.learning_rate`. Where
+only one group has a knob of that name, the name alone will do.
 """
 
 import dataclasses
-from typing import get_args, get_type_hints
+from typing import NamedTuple, get_args, get_origin, get_type_hints
 
 from pipelines.errors import UserError, did_you_mean
+
+WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 def knob(default, help, *, low=None, high=None, choices=None):
@@ -15,55 +19,153 @@ def knob(default, help, *, low=None, high=None, choices=None):
     return dataclasses.field(default=default, metadata=limits)
 
 
-def add_flags(parser, settings):
-    """Add one flag for each knob of the dataclass `settings`; one not given is absent."""
+class Knob(NamedTuple):
+    """One knob of a dataclass or of a group in it."""
+
+    name: str  # with the group: "optimizer.momentum"
+    field: dataclasses.Field
+    type: type  # of a value; of one element, where the value is a tuple
+    many: bool  # whether the value is a tuple
+    optional: bool  # whether it may be None
+
+
+def knobs(settings):
+    """{name with its group: Knob} of a dataclass, in order."""
+    found, hints = {}, get_type_hints(settings)
     for field in dataclasses.fields(settings):
-        flag = "--" + field.name.replace("_", "-")
-        default = "" if field.default is None else f" (default: {field.default})"
-        help = field.metadata["help"] + default
-        parser.add_argument(flag, help=help, default=None, metavar=_metavar(settings, field))
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            inner = knobs(hint).values()
+            found |= {k.name: k for k in (k._replace(name=f"{field.name}.{k.name}") for k in inner)}
+            continue
+        optional = type(None) in get_args(hint)
+        if optional:
+            hint = next(kind for kind in get_args(hint) if kind is not type(None))
+        many = get_origin(hint) is tuple
+        kind = get_args(hint)[0] if many else hint
+        found[field.name] = Knob(field.name, field, kind, many, optional)
+    return found
 
 
-def _metavar(settings, field):
-    return {int: "N", float: "X", str: "NAME"}[_type(settings, field.name)]
+def add_flags(parser, settings):
+    """Add one flag for each knob that lies in no group; one not given is absent.
+
+    The knobs of groups are listed below the flags: they are set by key=value.
+    """
+    grouped = []
+    for name, knob in knobs(settings).items():
+        metavar = {int: "N", float: "X", str: "NAME", bool: "YES|NO"}[knob.type]
+        if "." in name:
+            grouped.append(f"  {name}={_shown(knob.field.default)}  {knob.field.metadata['help']}")
+            continue
+        default = "" if knob.field.default is None else f" (default: {_shown(knob.field.default)})"
+        flag = "--" + name.replace("_", "-")
+        help = knob.field.metadata["help"] + default
+        parser.add_argument(flag, help=help, default=None, metavar=metavar)
+    if grouped:
+        parser.epilog = "\n".join(["settings, as key=value:", *grouped])
 
 
-def _type(settings, name):
-    hint = get_type_hints(settings)[name]
-    return next((t for t in get_args(hint) if t is not type(None)), hint)
+def _shown(value):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(f"{number:g}" for number in value)
+    return "none" if value is None else value
 
 
 def resolve(base, changes):
-    """Return `base` with `changes`, a mapping of knob to value or text, checked.
+    """Return `base` with `changes`, checked.
+
+    Args:
+        changes: {knob: value or text}, by full name or by the last part of it where that is
+            clear; or nested mappings, as in a YAML file.
 
     Raises:
         UserError: an unknown knob, a value of the wrong type, out of range or not a choice.
     """
-    settings = type(base)
-    fields = {field.name: field for field in dataclasses.fields(settings)}
-    values = {}
-    for name, value in changes.items():
-        key = name.replace("-", "_")
-        if key not in fields:
-            raise UserError(f"no setting is named {name!r}; {did_you_mean(key, fields)}")
-        values[key] = _checked(settings, fields[key], value)
-    return dataclasses.replace(base, **values)
+    known = knobs(type(base))
+    for name, value in flat(changes).items():
+        knob = known[_full_name(name, known)]
+        base = _replaced(base, knob.name.split("."), _checked(knob, value))
+    return base
 
 
-def _checked(settings, field, value):
-    kind = _type(settings, field.name)
-    if value is None or (field.default is None and str(value).lower() == "none"):
-        if field.default is not None:
-            raise UserError(f"{field.name} needs a value")
+def flat(settings):
+    """{full name: value} of nested mappings."""
+    found = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found |= {f"{name}.{inner}": v for inner, v in flat(value).items()}
+        else:
+            found[name] = value
+    return found
+
+
+def plain(settings):
+    """A dataclass as what YAML and JSON can hold: mappings and lists."""
+
+    def mapping(items):
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in items}
+
+    return dataclasses.asdict(settings, dict_factory=mapping)
+
+
+def _full_name(name, known):
+    key = name.replace("-", "_")
+    if key in known:
+        return key
+    short = {}
+    for full in known:
+        short.setdefault(full.rpartition(".")[2], []).append(full)
+    matches = short.get(key, [])
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UserError(f"{name!r} could be {' or '.join(matches)}; write which")
+    raise UserError(f"no setting is named {name!r}; {_near(key, known, short)}")
+
+
+def _near(key, known, short):
+    """Near misses by full name, or by the part after the dot."""
+    hint = did_you_mean(key, known)
+    if hint.startswith("did"):
+        return hint
+    import difflib
+
+    near = difflib.get_close_matches(key.rpartition(".")[2], short, n=3, cutoff=0.5)
+    return did_you_mean(short[near[0]][0], short[near[0]]) if near else hint
+
+
+def _replaced(base, path, value):
+    name, *rest = path
+    if rest:
+        value = _replaced(getattr(base, name), rest, value)
+    return dataclasses.replace(base, **{name: value})
+
+
+def _checked(knob, value):
+    if value is None or (knob.optional and str(value).lower() == "none"):
+        if not knob.optional:
+            raise UserError(f"{knob.name} needs a value")
         return None
+    if not knob.many:
+        return _checked_one(knob, value)
+    parts = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise UserError(f"{knob.name} is a list of numbers, not {value!r}")
+    return tuple(_checked_one(knob, part) for part in parts)
+
+
+def _checked_one(knob, value):
     try:
-        value = kind(value)
-    except (TypeError, ValueError):
-        wanted = {int: "a whole number", float: "a number"}[kind]
-        raise UserError(f"{field.name} is {wanted}, not {value!r}") from None
-    low, high, choices = (field.metadata[key] for key in ("low", "high", "choices"))
+        value = _converted(knob.type, value)
+    except (TypeError, ValueError, KeyError):
+        wanted = {int: "a whole number", float: "a number", bool: "yes or no", str: "text"}
+        raise UserError(f"{knob.name} is {wanted[knob.type]}, not {value!r}") from None
+    low, high, choices = (knob.field.metadata[key] for key in ("low", "high", "choices"))
     if choices is not None and value not in choices:
-        raise UserError(f"{field.name} cannot be {value!r}; {did_you_mean(value, choices)}")
+        raise UserError(f"{knob.name} cannot be {value!r}; {did_you_mean(value, choices)}")
     # Written so that a NaN, which no comparison holds for, is refused too.
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         limits = " and ".join(
@@ -71,8 +173,16 @@ def _checked(settings, field, value):
             for word, limit in (("at least", low), ("at most", high))
             if limit is not None
         )
-        raise UserError(f"{field.name} is {limits}, not {value}")
+        raise UserError(f"{knob.name} is {limits}, not {value}")
     return value
+
+
+def _converted(kind, value):
+    if kind is bool:
+        return value if isinstance(value, bool) else WORDS[str(value).lower()]
+    if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+        raise ValueError
+    return kind(value)
 
 
 def key_values(pairs):
@@ -89,5 +199,5 @@ def key_values(pairs):
 
 def given(args, settings):
     """{knob: text} of the flags that the user gave, out of parsed arguments."""
-    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(settings)}
+    values = {name: getattr(args, name, None) for name in knobs(settings)}
     return {name: value for name, value in values.items() if value is not None}

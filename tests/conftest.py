@@ -59,11 +59,16 @@ def digits():
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, digits):
     """The folder of a short training of `lenet` on the digits."""
-    from keras_cnns.recipes import Training
+    from keras_cnns.recipes import Optimizer, Training
     from keras_cnns.train import train
 
     out = tmp_path_factory.mktemp("runs") / "lenet"
-    train("lenet", digits, Training(epochs=4, batch_size=32, learning_rate=3e-3), out)
+    train(
+        "lenet",
+        digits,
+        Training(epochs=4, batch_size=32, optimizer=Optimizer(learning_rate=3e-3)),
+        out,
+    )
     return out
 
 

@@ -6,58 +6,164 @@ from pipelines import cli
 
 
 def flags(parser):
+    what_to_train(parser)
+    parser.add_argument("--out", required=True, metavar="RUN", help="a new folder for the run")
+    parser.add_argument("--resume", action="store_true", help="go on where RUN was stopped")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="tell size, memory and time, and train nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+
+
+def what_to_train(parser):
+    """Add the flags that name a network, its data and its settings."""
+    import argparse
+
     from keras_cnns.recipes import Training
     from pipelines.settings import add_flags
     from pipelines.sources import HELP
 
-    parser.add_argument("--model", required=True, metavar="NAME", help="a network of `list`")
-    parser.add_argument("--data", required=True, metavar="SOURCE", help=HELP)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--model", metavar="NAME", help="a network of `list`")
+    parser.add_argument("--data", metavar="SOURCE", help=HELP)
     parser.add_argument("--data-dir", metavar="DIR", help="where prepared TFDS sets lie")
-    parser.add_argument("--out", required=True, metavar="RUN", help="a new folder for the run")
-    parser.add_argument("--recipe", default="plain", metavar="NAME", help="named settings")
+    parser.add_argument("--recipe", metavar="NAME", help="named settings (default: plain)")
+    parser.add_argument("--config", metavar="FILE", help="a run's config.yaml, to do it again")
     add_flags(parser, Training)
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="any setting, as above")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="any setting")
 
 
 def run(args):
-    """Train a network on a source."""
-    from keras_cnns import recipes
-    from keras_cnns.registry import find
-    from pipelines import recipes as augmentations
-    from pipelines.settings import given, key_values, resolve
-
-    # What can be wrong is looked for before TensorFlow starts and before images are read.
-    find(args.model)
-    changes = given(args, recipes.Training) | key_values(args.settings)
-    settings = resolve(recipes.find(args.recipe), changes)
-    augmentations.find(settings.augment)
+    """Train a network on a source, or go on with a training."""
+    import os
     from pathlib import Path
 
     from keras_cnns.run import claim
-    from pipelines.quiet import quiet
-    from pipelines.sources import open_source, refuse_inside
 
+    # What can be wrong is looked for before TensorFlow starts and before images are read.
     out = Path(args.out)
-    claim(out)
-    refuse_inside(out, args.data)
+    is_resumed = args.resume and ((out / "config.yaml").exists() or not args.model)
+    job = None if is_resumed else wanted(args)
+    changes = _changes(args)
+    from pipelines.quiet import quiet
+    from pipelines.sources import refuse_inside
+
+    if not is_resumed and not args.dry_run and not os.environ.get("TF_CONFIG"):
+        claim(out)
+        refuse_inside(out, job["data"])
     with quiet():
-        from keras_cnns.train import train
-    source = open_source(args.data, data_dir=args.data_dir)
-    metrics = train(
-        args.model, source, settings, out,
-        recipe=args.recipe, data_dir=args.data_dir, bar=sys.stdout.isatty(),
-    )  # fmt: skip
-    print(
-        f"{args.model}: validation accuracy {100 * metrics['val_accuracy']:.2f}% of "
-        f"{metrics['val_images']:,} images at epoch {metrics['best_epoch']}, "
-        f"{metrics['seconds']:.0f} s"
-    )
-    if args.json:
+        from keras_cnns import train
+    bar = sys.stdout.isatty() and not args.json
+    if args.dry_run:
+        _dry_run(args, job)
+        return
+    if is_resumed:
+        metrics = train.resume(out, changes=changes, named=_named(args), bar=bar)
+    else:
+        metrics = train.train(
+            job["model"], opened(job), job["training"], out,
+            recipe=job["recipe"], data_dir=job["data_dir"], bar=bar,
+        )  # fmt: skip
+    if metrics is not None:
+        _tell(metrics, out, args.json)
+
+
+def wanted(args):
+    """What the flags ask for: model, data, data_dir, recipe and the resolved settings.
+
+    Raises:
+        UserError: one is missing or wrong.
+    """
+    from keras_cnns import recipes
+    from keras_cnns.registry import find
+    from pipelines import recipes as augmentations
+    from pipelines.errors import UserError
+    from pipelines.settings import resolve
+
+    config = _read_config(args.config) if args.config else {}
+    job = {"model": None, "data": None, "data_dir": None, "recipe": "plain"}
+    job |= {name: config[name] for name in job if name in config}
+    job |= {name: value for name in job if (value := getattr(args, name)) is not None}
+    for name in ("model", "data"):
+        if job[name] is None:
+            raise UserError(f"name a {'network' if name == 'model' else 'source'} with --{name}")
+    find(job["model"])
+    base = recipes.find(job["recipe"])
+    if config and args.recipe is None:
+        base = recipes.of_config(config)
+    job["training"] = resolve(base, _changes(args))
+    augmentations.find(job["training"].augment)
+    return job
+
+
+def _named(args):
+    """What a resumed run must have been begun with, where the user names it again."""
+    names = ("model", "data", "data_dir", "recipe")
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def opened(job):
+    """The source of `wanted`."""
+    from pipelines.sources import open_source
+
+    return open_source(job["data"], data_dir=job["data_dir"])
+
+
+def _read_config(path):
+    from pathlib import Path
+
+    import yaml
+
+    from pipelines.errors import UserError
+
+    path = Path(path) / "config.yaml" if Path(path).is_dir() else Path(path)
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"no file {path} with the settings of a run") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        config = None
+    if not isinstance(config, dict):
+        raise UserError(f"{path} holds no settings")
+    return config
+
+
+def _changes(args):
+    """{setting: value} of flags and key=value words."""
+    from keras_cnns.recipes import Training, read_widths
+    from pipelines.settings import given, key_values
+
+    changes = given(args, Training) | key_values(args.settings)
+    if changes.get("widths"):
+        changes["widths"] = read_widths(changes["widths"])
+    return changes
+
+
+def _dry_run(args, job):
+    from keras_cnns.dry_run import estimate, show
+
+    report = estimate(job["model"], opened(job), job["training"])
+    cli.print_json(report) if args.json else show(report)
+
+
+def _tell(metrics, out, as_json):
+    if as_json:
         cli.print_json(metrics)
         return
     from shlex import quote
 
+    cli.table(
+        ["kept epoch", "val accuracy", "val loss", "val images", "parameters", "MACs", "time"],
+        [[
+            f"{metrics['best_epoch']} of {metrics['epochs']}",
+            f"{100 * metrics['val_accuracy']:.2f}%",
+            f"{metrics['val_loss']:.4f}",
+            f"{metrics['val_images']:,}",
+            f"{metrics['params']:,}",
+            f"{metrics['macs']:,}",
+            f"{metrics['seconds']:,.0f} s",
+        ]],
+    )  # fmt: skip
     cli.next_commands(
         f"python -m keras_cnns evaluate {quote(str(out))}",
         f"tensorboard --logdir {quote(str(out / 'tensorboard'))}",
