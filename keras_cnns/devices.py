@@ -15,6 +15,8 @@ from pipelines.errors import UserError
 
 # XLA has to repay its compiler, which takes about a quarter of a second for each layer.
 SECONDS_A_LAYER = 2.0
+SHORT = 100  # steps that are sooner taken than timed
+TOO_SHORT = "XLA off: this training is too short to repay compiling"
 PROBED, GAIN = 5, 0.97  # timed steps of each kind; the time below which XLA is worth it
 
 
@@ -148,11 +150,13 @@ def choose_xla(job, settings):
 
 
 def _timed(engine, job):
+    if job.steps < SHORT:
+        return {"xla": False, "reason": TOO_SHORT}
     plain = seconds_a_step(engine, job, xla=False)
     layers = len(engine.model.layers)
     gpu = bool(tf.config.list_physical_devices("GPU"))
     if not gpu and plain * job.steps < SECONDS_A_LAYER * layers:
-        return {"xla": False, "reason": "XLA off: this training is too short to repay compiling"}
+        return {"xla": False, "reason": TOO_SHORT}
     try:
         compiled = seconds_a_step(engine, job, xla=True)
         again = seconds_a_step(engine, job, xla=False, warm=True)

@@ -11,6 +11,7 @@ from keras_cnns.initial import Initial, head_layers
 from pipelines import dataset
 from pipelines import recipes as augmentations
 from pipelines.errors import UserError
+from pipelines.mix import Mix
 
 
 @dataclass(frozen=True)
@@ -164,22 +165,18 @@ class Job:
         return iter(self._datasets[first_step])
 
     def _training(self, first_step):
-        settings = self.settings
+        settings, replicas = self.settings, self.strategy.num_replicas_in_sync
+        index, count = devices.shard(self.strategy)
         made = dataset.training(
             self.source.splits["train"], self.shape, batch_size=settings.batch_size,
             epochs=settings.epochs, seed=settings.seed, recipe=self.augmentation,
-            first_step=first_step,
+            first_step=first_step, mix=Mix(settings.mix.mixup, settings.mix.cutmix),
+            classes=len(self.source.classes), shard=(index, count),
         )  # fmt: skip
-        if self.strategy.num_replicas_in_sync == 1:
+        if replicas == 1:
             return made
-        index, count = devices.shard(self.strategy)
-        mine, one = self.batch // count, self.batch // self.strategy.num_replicas_in_sync
-        if count > 1:
-            made = made.map(
-                lambda *parts: tuple(part[index * mine : (index + 1) * mine] for part in parts)
-            )
-        if one < mine:
-            made = made.rebatch(one, drop_remainder=True)
+        if replicas > count:  # each device of this process takes its part
+            made = made.rebatch(self.batch // replicas, drop_remainder=True)
         return self.strategy.distribute_datasets_from_function(lambda _: made)
 
     def names_of(self, step):

@@ -1,9 +1,9 @@
 """Knobs: flags, checks and near misses from one dataclass."""
 
 import argparse
-import dataclasses
 
 import pytest
+import yaml
 
 from export.limits import Limits
 from keras_cnns.recipes import RECIPES, Training
@@ -14,31 +14,39 @@ every_class = pytest.mark.parametrize("knobs", [Training, Limits])
 
 
 @every_class
-def test_every_field_is_a_flag_with_help(knobs):
+def test_every_knob_outside_groups_is_a_flag_with_help_and_the_others_are_listed(knobs):
     parser = argparse.ArgumentParser()
     settings.add_flags(parser, knobs)
-    for field in dataclasses.fields(knobs):
-        flag = "--" + field.name.replace("_", "-")
-        args = parser.parse_args([flag, "7"])
-        assert settings.given(args, knobs) == {field.name: "7"}
-        assert field.metadata["help"]
+    for name, knob in settings.knobs(knobs).items():
+        assert knob.field.metadata["help"]
+        if "." in name:
+            assert f"{name}=" in parser.epilog
+            continue
+        args = parser.parse_args(["--" + name.replace("_", "-"), "7"])
+        assert settings.given(args, knobs) == {name: "7"}
     assert settings.given(parser.parse_args([]), knobs) == {}
 
 
 @every_class
 def test_defaults_pass_their_own_check(knobs):
-    assert settings.resolve(knobs(), dataclasses.asdict(knobs())) == knobs()
+    assert settings.resolve(knobs(), settings.plain(knobs())) == knobs()
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipes_pass_the_check_too(name):
-    assert settings.resolve(Training(), dataclasses.asdict(RECIPES[name])) == RECIPES[name]
+def test_recipes_pass_the_check_and_are_read_back_from_yaml(name):
+    written = yaml.safe_dump(settings.plain(RECIPES[name]), sort_keys=False)
+    assert settings.resolve(Training(), yaml.safe_load(written)) == RECIPES[name]
 
 
 def test_text_becomes_what_the_field_is():
     changed = settings.resolve(Training(), {"learning-rate": "1e-2", "epochs": "3"})
-    assert (changed.learning_rate, changed.epochs) == (0.01, 3)
+    assert (changed.optimizer.learning_rate, changed.epochs) == (0.01, 3)
     assert settings.resolve(Training(image_size=9), {"image_size": "none"}).image_size is None
+    changed = settings.resolve(Training(), {"widths": "1,0.5", "optimizer.nesterov": "yes"})
+    assert (changed.widths, changed.optimizer.nesterov) == ((1.0, 0.5), True)
+    assert settings.resolve(Training(), {"schedule.milestones": [0.3]}).schedule.milestones == (
+        0.3,
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +57,15 @@ def test_text_becomes_what_the_field_is():
         ({"epochs": "0"}, "epochs is at least 1, not 0"),
         ({"momentum": "2"}, "at least 0 and at most 1, not 2.0"),
         ({"learning_rate": "nan"}, "learning_rate is at least"),
-        ({"optimizer": "adm"}, "did you mean adam"),
+        ({"optimizer.name": "adm"}, "did you mean adam"),
+        ({"optimizer.learning_rat": "1"}, "did you mean optimizer.learning_rate"),
+        ({"optimiser.learning_rate": "1"}, "did you mean optimizer.learning_rate"),
+        ({"learning_rat": "1"}, "optimizer.learning_rate"),
+        ({"optimizer": {"momentun": 1}}, "did you mean optimizer.momentum"),
+        ({"every_steps": "1"}, "checkpoint.every_steps or tensorboard.every_steps"),
+        ({"nesterov": "perhaps"}, "yes or no"),
+        ({"widths": "1,a"}, "a number"),
+        ({"epochs": True}, "whole number"),
         ({"epochs": None}, "epochs needs a value"),
     ],
 )

@@ -17,8 +17,9 @@ import yaml
 from export import models
 from export import trained as runs
 from keras_cnns import evaluate, registry
-from keras_cnns.recipes import Training
+from keras_cnns.recipes import Ema, Optimizer, Training
 from keras_cnns.train import train
+from pipelines import dataset
 from pipelines.errors import TrainingFailed, UserError
 
 ROOT = Path(__file__).parent.parent
@@ -72,12 +73,15 @@ def test_the_same_seed_gives_the_same_weights(digits, tmp_path):
 
 
 def test_a_training_that_diverges_ends_with_3_and_keeps_no_nan(digits, tmp_path):
-    wild = Training(epochs=3, optimizer="sgd", learning_rate=1e9)
-    with pytest.raises(TrainingFailed, match="loss became") as caught:
+    wild = Training(epochs=3, optimizer=Optimizer("sgd", 1e9))
+    with pytest.raises(TrainingFailed, match="became .* in the batch of digit") as caught:
         train("lenet", digits, wild, tmp_path / "run")
     assert caught.value.exit_code == 3
-    for file in (tmp_path / "run" / "checkpoints").glob("*.keras"):
-        assert all(np.isfinite(w).all() for w in models.load_keras(file).get_weights())
+    kept = models.load_keras(tmp_path / "run" / "checkpoints" / "last.keras")
+    assert all(np.isfinite(w).all() for w in kept.get_weights())
+    batch = json.loads((tmp_path / "run" / "bad_batch.json").read_text())
+    members = dataset.members(digits.splits["train"], batch_size=64, seed=0, step=batch["step"] - 1)
+    assert batch["images"] == [digits.splits["train"].names[i] for i in members]
     with pytest.raises(UserError, match="did not finish"):
         runs.find(tmp_path / "run")
 
@@ -116,10 +120,10 @@ def test_a_signal_ends_the_training_after_saving(number, status, tmp_path):
     models.load_keras(last)
 
 
-def test_a_second_signal_ends_at_once(tmp_path):
-    from keras_cnns.callbacks import Signals
+def test_a_second_signal_ends_at_once():
+    from keras_cnns.stops import Signals
 
-    signals = Signals(keep=None)
+    signals = Signals()
     child = os.fork()
     if child == 0:
         signals.receive(signal.SIGINT, None)
@@ -135,7 +139,7 @@ def test_a_second_signal_ends_at_once(tmp_path):
 
 
 def test_batch_norm_is_synchronized_where_there_are_several_devices():
-    from keras_cnns.train import synchronize
+    from keras_cnns.job import synchronize
 
     model = registry.build_for_pixels("resnet20_cifar")
     synchronize(model)
@@ -146,7 +150,6 @@ def test_batch_norm_is_synchronized_where_there_are_several_devices():
 
 @pytest.mark.slow
 def test_auxiliary_heads_train_with_the_network_and_are_not_served(digits, tmp_path):
-    from pipelines import dataset
     from pipelines.sources.base import Source
 
     few = {n: dataset.subset(s, dataset.stratified(s, 20)) for n, s in digits.splits.items()}
@@ -158,11 +161,40 @@ def test_auxiliary_heads_train_with_the_network_and_are_not_served(digits, tmp_p
     assert model.output_shape == (None, 10)
 
 
-def test_the_loss_of_auxiliary_heads_is_weighed_as_the_paper_does():
-    from keras_cnns.losses import cross_entropy, with_auxiliary
+@pytest.mark.parametrize("smoothing, weights", [(0, None), (0.1, None), (0, [1, 2, 3, 4])])
+def test_the_training_loss_is_the_formula(smoothing, weights):
+    from keras_cnns.losses import AUXILIARY, cross_entropy, training_loss
 
-    logits = np.random.default_rng(0).normal(size=(5, 3, 4)).astype("float32")
+    rng = np.random.default_rng(0)
+    heads = [rng.normal(size=(5, 4)).astype("float32") for _ in range(3)]
     labels = np.array([0, 1, 2, 3, 0])
-    main, *others = (np.asarray(cross_entropy(labels, logits[:, i])) for i in range(3))
-    total = with_auxiliary(cross_entropy)(labels, logits)
-    np.testing.assert_allclose(total, main + 0.3 * (others[0] + others[1]), rtol=1e-6)
+    shares = np.eye(4)[labels]
+    total = np.zeros(5)
+    for head, weight in zip(heads, (1, AUXILIARY, AUXILIARY), strict=True):
+        logs = head - np.log(np.exp(head).sum(1, keepdims=True))
+        total -= weight * ((shares * (1 - smoothing) + smoothing / 4) * logs).sum(1)
+    if weights:
+        total *= np.array(weights)[labels]
+    loss = training_loss(cross_entropy, 4, smoothing=smoothing, weights=weights)
+    np.testing.assert_allclose(loss(labels, heads), total, rtol=1e-5)
+    np.testing.assert_allclose(loss(shares.astype("float32"), heads), total, rtol=1e-5)
+
+
+def test_balanced_weights_let_every_class_count_the_same():
+    from keras_cnns.losses import balanced
+
+    weights = balanced([10, 30, 60])
+    assert np.allclose(np.multiply(weights, [10, 30, 60]), 100 / 3)
+
+
+def test_the_average_of_weights_is_the_formula_and_what_is_kept(digits, tmp_path):
+    """After one step from w0 to w1: w0 + (1 - 2/11) (w1 - w0), the warm-up of a decay of 0.99."""
+    from keras_cnns.job import Job
+
+    job = Job("lenet", digits, Training(epochs=1, ema=Ema(0.99)))
+    engine = job.engine(0)
+    first = [w.numpy() for w in job.model.weights]
+    engine.run(job.batches(), 1)
+    second = [w.numpy() for w in job.model.weights]
+    for a, b, average in zip(first, second, engine.serving, strict=True):
+        np.testing.assert_allclose(average, a + 9 / 11 * (b - a), rtol=1e-5, atol=1e-7)
