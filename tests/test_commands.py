@@ -1,6 +1,7 @@
 """The command line as a person meets it: words, exit codes, nothing left behind."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,7 +159,10 @@ def test_a_picture_that_cannot_be_written_is_refused_before_the_work(run, traine
 
 def test_the_model_of_a_stopped_training_keeps_its_labels(run, trained, tmp_path):
     draw(tmp_path / "x.png")
-    last = trained / "checkpoints" / "last.keras"
+    last = tmp_path / "run" / "checkpoints" / "last.keras"
+    last.parent.mkdir(parents=True)
+    shutil.copy(trained / "model.keras", last)
+    shutil.copy(trained / "labels.txt", tmp_path / "run")
     status, output, _ = run("keras_cnns", "predict", last, tmp_path / "x.png", "--json")
     answers = json.loads(output.splitlines()[-1])["images"][0]["answers"]
     assert {name for name, _ in answers} == set("0123456789")
