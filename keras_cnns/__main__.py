@@ -11,6 +11,7 @@ COMMANDS = {
     "train": Command("train a network on a source of images", "keras_cnns.commands.train"),
     "evaluate": Command("accuracy of a model, class by class", "keras_cnns.commands.evaluate"),
     "predict": Command("what a model sees in images", "keras_cnns.commands.predict"),
+    "ensemble": Command("several runs as one model", "keras_cnns.commands.ensemble"),
     "import-weights": Command("a model out of a checkpoint", "keras_cnns.commands.weights"),
     "demo": Command("the whole line on embedded digits", "keras_cnns.commands.demo"),
 }
