@@ -62,12 +62,18 @@ def _is_classifier(inputs, outputs):
 
 
 def gives_probabilities(model):
-    """Whether a Keras model ends in a softmax; ours end in logits."""
-    last = model.layers[-1]
-    return (
-        getattr(getattr(last, "activation", None), "__name__", "") == "softmax"
-        or type(last).__name__ == "Softmax"
-    )
+    """Whether a Keras model ends in a softmax, or in a mean of such; ours end in logits."""
+    return _is_softmax(model.outputs[0])
+
+
+def _is_softmax(tensor):
+    last = tensor._keras_history.operation
+    if type(last).__name__ == "Average":
+        return all(map(_is_softmax, last.input))
+    if hasattr(last, "layers"):  # a whole model in the place of a layer
+        return gives_probabilities(last)
+    named = getattr(getattr(last, "activation", None), "__name__", "")
+    return named == "softmax" or type(last).__name__ == "Softmax"
 
 
 class KerasModel:

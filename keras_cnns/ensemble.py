@@ -98,7 +98,7 @@ def build(opened):
     for i, (member, shape) in enumerate(zip(opened, shapes, strict=True), 1):
         x = image
         if channels == 3 and shape[2] == 1:
-            x = _grey(f"member_{i}_grey")(x)
+            x = _grey(x, f"member_{i}_grey")
         if shape[:2] != (height, width):
             x = keras.layers.Resizing(*shape[:2], name=f"member_{i}_size")(x)
         member.model.name = f"member_{i}_{member.model.name}"
@@ -109,12 +109,12 @@ def build(opened):
     return keras.Model(image, keras.layers.Average(name="probabilities")(answers), name="ensemble")
 
 
-def _grey(name):
-    """A stock layer that weighs red, green and blue as `pipelines.decode` does."""
-    return keras.layers.Conv2D(
-        1, 1, use_bias=False, trainable=False, name=name,
-        kernel_initializer=lambda shape, dtype=None: np.reshape(LUMA, shape),
-    )  # fmt: skip
+def _grey(image, name):
+    """Weigh red, green and blue as `pipelines.decode` does, by a stock layer."""
+    layer = keras.layers.Conv2D(1, 1, use_bias=False, trainable=False, name=name)
+    grey = layer(image)
+    layer.set_weights([np.reshape(LUMA, (1, 1, 3, 1))])
+    return grey
 
 
 def ensemble(opened, source, out, *, split="test", data_dir=None):
