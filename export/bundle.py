@@ -8,21 +8,20 @@ that it writes. Parts below "verify.json" may quote its report, and are not run 
 import hashlib
 import shutil
 import tempfile
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import asdict, dataclass, field
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 
+from export import calibration, choose, metadata, models, page, samples, tflite, verify
 from export import card as cards
-from export import models, page, samples, tflite, verify
 from export.card import MARKER
 from export.freeze import INPUT, OUTPUT, Frozen
-from pipelines import dataset, decode
+from export.limits import Options
+from pipelines import cli, dataset, decode
 from pipelines.errors import CheckFailed, UserError, did_you_mean
 from pipelines.files import claim, whole_folder, write_json, write_text
 from pipelines.sources import absolute
-
-CALIBRATION = 200  # images; on LeNet 10 and 1,000 gave the same accuracy
 
 
 @dataclass
@@ -30,13 +29,19 @@ class Making:
     """A bundle in the making: what its parts read, and the card that they fill."""
 
     folder: Path  # where the parts write
-    model: object  # keras.Model, from pixels to logits or probabilities
+    temporary: Path  # an empty folder, deleted at the end
+    model: object  # keras.Model in float32, from pixels to logits or probabilities
     labels: tuple[str, ...]
     source: object  # pipelines.sources.Source
     names: list[str]  # formats to make, keys of tflite.FORMATS
     limits: object  # limits.Limits
+    options: object  # limits.Options
+    prefer: str | None = None  # keep what passes and choose by "size" or "latency"; None, all
     card: dict = field(default_factory=dict)  # what model.json will hold; parts add to it
     report: dict | None = None  # what verify.json holds, once it is there
+
+    def __post_init__(self):
+        self.conversion = cache(self._conversion)
 
     @property
     def image_shape(self):
@@ -48,43 +53,83 @@ class Making:
         """The model as one graph of constants."""
         return Frozen(self.model)
 
+    def _conversion(self, channels):
+        """The `tflite.Conversion` to files that take images of so many channels."""
+        folder = self.temporary / f"{channels}_channels"
+        self.frozen.save(folder, batch=1, channels=channels)
+        return tflite.Conversion(folder, models.in_channels(self.calibration, channels))
+
     @cached_property
     def calibration(self):
         """Training images of every class, uint8 (n, height, width, channels)."""
-        split = self.source.splits["train"]
-        chosen = dataset.subset(split, dataset.stratified(split, CALIBRATION))
-        return dataset.pixels(chosen, self.image_shape)
+        count = self.options.calibration_images
+        return calibration.images(self.source, self.image_shape, count)
 
     @cached_property
     def held_out(self):
         """Images that training never saw, a `pipelines.sources.Split`."""
-        split = self.source.splits["test"]
-        return dataset.subset(split, dataset.stratified(split, self.limits.images))
+        return held_out(self.source, self.limits)
 
     @cached_property
     def held_out_images(self):
         """Pixels of `held_out`, uint8 (n, height, width, channels)."""
         return dataset.pixels(self.held_out, self.image_shape)
 
+    @cached_property
+    def trial(self):
+        """The `verify.Trial` of files on the held-out images."""
+        keras_model = models.KerasModel(self.model)
+        labels = self.held_out.labels
+        return verify.Trial(keras_model, self.held_out_images, labels, self.labels, self.limits)
+
+    def dressed(self, content):
+        """A .tflite file with the metadata that phones read."""
+        numbers = models.TFLiteModel(content).numbers()["input"]
+        description = metadata.describe(
+            self.model.name,
+            self.options,
+            numbers["shape"][1:],
+            float_input=numbers["dtype"] == "float32",
+        )
+        return metadata.attach(content, description, self.labels)
+
+    def add(self, name, file, content):
+        """Write the file of a format and its entry in the card."""
+        file.write_bytes(content)
+        numbers = models.load(file).numbers()
+        words = {"pixels": PIXELS[numbers["input"]["dtype"]]}
+        self.card["formats"][name] = {"file": file.name} | entry(file) | numbers | words
+
+
+PIXELS = {
+    "uint8": "feed the bytes of the image as they are",
+    "int8": "feed each byte of the image less 128",
+    "float32": "feed the bytes of the image as floats of 0 to 255, divided by nothing",
+}
+
 
 def formats(text):
-    """The formats named in a text with commas; all of them for None.
+    """The formats named in a text with commas; the usual ones for None, all there are for "all".
 
     Raises:
-        UserError: an unknown format.
+        UserError: an unknown format, or one whose packages are not installed.
     """
     if text is None:
-        return list(tflite.FORMATS)
+        return [name for name, kind in tflite.FORMATS.items() if kind.usual]
+    if text == "all":
+        return [name for name in tflite.FORMATS if not tflite.missing(name)]
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in tflite.FORMATS:
             raise UserError(f"no format is named {name!r}; {did_you_mean(name, tflite.FORMATS)}")
+        if missing := tflite.missing(name):
+            raise UserError(f"{name} needs packages: pip install {' '.join(missing)}")
     if not names:
         raise UserError(f"name at least one format; there are: {', '.join(tflite.FORMATS)}")
     return names
 
 
-def bundle(model_file, labels, source, out, names, limits):
+def bundle(model_file, labels, source, out, names, limits, options=None, prefer=None):
     """Export a model to all named formats, verify them, and put the bundle in its place.
 
     Args:
@@ -94,6 +139,9 @@ def bundle(model_file, labels, source, out, names, limits):
         out: the bundle's folder; an older bundle there is replaced when this one has passed.
         names: keys of FORMATS.
         limits: a `limits.Limits`.
+        options: a `limits.Options`.
+        prefer: "size" or "latency": leave out what misses a limit, mend the integer file, and
+            name the best; None, every file must pass.
 
     Returns:
         The contents of verify.json.
@@ -104,24 +152,30 @@ def bundle(model_file, labels, source, out, names, limits):
     """
     out = Path(out)
     claim(out, marker=MARKER, owned=OWNED)
-    model = models.load_keras(model_file)
+    model = models.in_float32(models.load_keras(model_file))
     labels = check_labels(labels, source, model.output_shape[-1])
     failed = out.with_name(f"{out.name}.failed")
-    with whole_folder(out) as folder:
-        making = Making(folder, model, labels, source, names, limits)
-        if not make(making):
+    with whole_folder(out) as folder, tempfile.TemporaryDirectory(dir=out.parent) as temporary:
+        options = options or Options()
+        making = Making(
+            folder, Path(temporary), model, labels, source, names, limits, options, prefer
+        )
+        if not make(making, PARTS):
             shutil.rmtree(failed, ignore_errors=True)
             shutil.copytree(folder, failed)
             verify.show(making.report)
-            raise CheckFailed(f"the bundle misses a limit and is not ready; see {failed}")
+            raise CheckFailed(
+                f"the bundle misses a limit and is not ready; see {failed}. What can be had "
+                f"within it: python -m export choose {model_file}"
+            )
     shutil.rmtree(failed, ignore_errors=True)
     return making.report
 
 
-def make(making):
+def make(making, parts):
     """Run every part and seal the folder; return whether the files passed."""
     passed = True
-    for write in PARTS.values():
+    for write in parts.values():
         write(making)
         passed = making.report is None or making.report["passed"]
         if not passed:
@@ -168,7 +222,7 @@ def _card(making):
             "fingerprint": making.source.fingerprint,
             "split": "test",
         },
-        "calibration_images": len(making.calibration),
+        "about": asdict(making.options),
         "versions": {name: version(name) for name in ("tensorflow", "keras", "ai-edge-litert")},
     }
     write_text(making.folder / "labels.txt", "\n".join(making.labels) + "\n")
@@ -186,18 +240,22 @@ def _keras(making):
 
 def _formats(making):
     making.card["formats"] = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        making.frozen.save(temporary, batch=1)
-        for name in making.names:
-            file = making.folder / f"model_{name}.tflite"
-            file.write_bytes(tflite.convert(temporary, name, making.calibration))
-            making.card["formats"][name] = {"file": file.name} | entry(file) | numbers(file)
+    for name in cli.progress(making.names, len(making.names), "formats"):
+        kind = tflite.FORMATS[name]
+        content = tflite.convert(
+            making.conversion(making.image_shape[-1] if kind.grey else 3), name
+        )
+        if kind.suffix == ".tflite":
+            content = making.dressed(content)
+        making.add(name, making.folder / f"model_{name}{kind.suffix}", content)
 
 
 def _verified(making):
-    making.report = verify.verify(
-        making.folder, making.card, making.held_out_images, making.held_out.labels, making.limits
-    )
+    making.report = verify.verify(making.folder, making.card, making.trial)
+    if making.prefer:
+        choose.settle(making)
+        if "doctor" in making.report:
+            choose.plot(making.report, making.folder / "doctor.png")
     write_json(making.folder / "verify.json", making.report)
 
 
@@ -205,12 +263,40 @@ PARTS = {
     "labels.txt": _card,
     "saved_model": _saved_model,
     "model.keras": _keras,
-    "model_*.tflite": _formats,
-    "samples": samples.write,
+    "model_*": _formats,
     "verify.json": _verified,
+    "samples": samples.write,
     "index.html": page.write,
 }
-OWNED = (*PARTS, "web", MARKER)
+OWNED = (*PARTS, "web", "doctor.png", MARKER)
+
+
+def try_formats(model_file, labels, source, names, limits, options, prefer, picture=None):
+    """Make and measure the named formats, and say which is best; nothing is kept.
+
+    Takes what `bundle` takes.
+
+    Args:
+        picture: where to draw the trade, a .png; None, nowhere.
+
+    Returns:
+        What verify.json would hold.
+    """
+    model = models.in_float32(models.load_keras(model_file))
+    labels = check_labels(labels, source, model.output_shape[-1])
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as temporary:
+        folder, temporary = Path(folder), Path(temporary)
+        making = Making(folder, temporary, model, labels, source, names, limits, options, prefer)
+        make(making, {key: PARTS[key] for key in ("model.keras", "model_*", "verify.json")})
+    if picture:
+        choose.plot(making.report, picture)
+    return making.report
+
+
+def held_out(source, limits):
+    """The images of a source that verify: its test split, or an even share of it."""
+    split = source.splits["test"]
+    return dataset.subset(split, dataset.stratified(split, limits.images))
 
 
 def entry(file):
@@ -219,31 +305,21 @@ def entry(file):
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def numbers(file):
-    """How a .tflite file writes numbers: real = scale * (stored - zero_point)."""
-    model = models.load(file)
-    return {side: _numbers(getattr(model, side)) for side in ("input", "output")}
-
-
-def _numbers(details):
-    scale, zero_point = details["quantization"]
-    kind = details["dtype"].__name__
-    shape = [int(side) for side in details["shape"]]
-    return {"dtype": kind, "shape": shape} | (
-        {"scale": scale, "zero_point": zero_point} if scale else {}
-    )
-
-
 def check(folder, source, limits):
-    """Verify a bundle on the test split of a source, and write verify.json into it."""
+    """Verify a bundle on the test split of a source, and write verify.json into it.
+
+    Raises:
+        DamagedFile: a file of it was changed since it was made.
+        UserError: the source has other classes.
+    """
     folder = Path(folder)
     card = cards.read_card(folder)
-    if tuple(card["labels"]) != source.classes:
-        check_labels(card["labels"], source, len(card["labels"]))
-    split = source.splits["test"]
-    chosen = dataset.subset(split, dataset.stratified(split, limits.images))
-    images = dataset.pixels(chosen, card["input"]["shape"])
-    report = verify.verify(folder, card, images, chosen.labels, limits)
+    cards.check_hashes(folder, card)
+    names = check_labels(card["labels"], source, len(card["labels"]))
+    model = models.load(folder / card["keras"]["file"])
+    chosen = held_out(source, limits)
+    pixels = dataset.pixels(chosen, model.input_shape)
+    report = verify.verify(folder, card, verify.Trial(model, pixels, chosen.labels, names, limits))
     write_json(folder / "verify.json", report)
     card["files"]["verify.json"] = entry(folder / "verify.json")
     write_json(folder / MARKER, card)

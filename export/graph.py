@@ -1,5 +1,6 @@
 """What a .tflite file is made of, read from its flatbuffer."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -13,34 +14,115 @@ def _names(enum):
 OPERATORS = _names(schema.BuiltinOperator)
 FLOATS = {schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.FLOAT64}
 CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
+WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a file."""
+
+    name: str
+    shape: tuple[int, ...]
+    in_float: bool
+    constant: bool
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of a file, with the numbers of the tensors that it reads and writes."""
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    custom: bool = False
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Operations of a .tflite file."""
+    """Operations of a .tflite file, in the order in which they run."""
 
-    ops: dict[str, int]  # {operation: how many}
-    foreign: tuple[str, ...]  # custom and Flex operations, which stock runtimes lack
-    in_float: dict[str, int]  # operations that read or write a float tensor
+    tensors: tuple[Tensor, ...]
+    operations: tuple[Operation, ...]
+
+    @property
+    def ops(self):
+        """{operation: how many}."""
+        return dict(Counter(op.kind for op in self.operations).most_common())
+
+    @property
+    def foreign(self):
+        """Custom and Flex operations, which stock runtimes lack."""
+        return tuple(sorted({op.kind for op in self.operations if op.custom}))
+
+    @property
+    def in_float(self):
+        """{operation that reads or writes a float tensor: how many}."""
+        return dict(
+            Counter(
+                op.kind
+                for op in self.operations
+                if any(self.tensors[t].in_float for t in (*op.inputs, *op.outputs))
+            )
+        )
+
+    @property
+    def macs(self):
+        """Multiply-adds of convolutions and dense layers for one image."""
+        return sum(self._macs(op) for op in self.operations if op.kind in WEIGHTED)
+
+    def _macs(self, op):
+        out, weights = self.tensors[op.outputs[0]].shape, self.tensors[op.inputs[1]].shape
+        if op.kind == "DEPTHWISE_CONV_2D":
+            return math.prod(out) * math.prod(weights[1:3])
+        return math.prod(out) * math.prod(weights[1:])
+
+    def readers(self, tensor):
+        """Operations that read a tensor."""
+        return [op for op in self.operations if tensor in op.inputs]
+
+    def left_over(self):
+        """Names of additions and products with a constant that a convolution could have done.
+
+        They stand alone behind a convolution that feeds nothing else.
+        """
+        makers = {t: op for op in self.operations for t in op.outputs}
+        found = []
+        for op in self.operations:
+            if op.kind not in ("MUL", "ADD", "SUB"):
+                continue
+            given = [t for t in op.inputs if not self.tensors[t].constant]
+            maker = makers.get(given[0]) if len(given) == 1 else None
+            if maker and maker.kind in WEIGHTED and len(self.readers(given[0])) == 1:
+                found.append(self.tensors[op.outputs[0]].name)
+        return found
 
 
 def read(content):
     """Read the Graph in the bytes of a .tflite file."""
     model = schema.Model.GetRootAs(content, 0)
     codes = [_operator(model.OperatorCodes(i)) for i in range(model.OperatorCodesLength())]
-    ops, in_float = Counter(), Counter()
+    tensors, operations = [], []
     for s in range(model.SubgraphsLength()):
-        subgraph = model.Subgraphs(s)
+        subgraph, first = model.Subgraphs(s), len(tensors)
+        tensors += [_tensor(model, subgraph.Tensors(i)) for i in range(subgraph.TensorsLength())]
         for i in range(subgraph.OperatorsLength()):
             operator = subgraph.Operators(i)
-            name = codes[operator.OpcodeIndex()][0]
-            ops[name] += 1
-            tensors = [operator.Inputs(j) for j in range(operator.InputsLength())]
-            tensors += [operator.Outputs(j) for j in range(operator.OutputsLength())]
-            if any(subgraph.Tensors(t).Type() in FLOATS for t in tensors if t >= 0):
-                in_float[name] += 1
-    foreign = tuple(name for name, custom in codes if custom and ops[name])
-    return Graph(dict(ops.most_common()), foreign, dict(in_float))
+            kind, custom = codes[operator.OpcodeIndex()]
+            read_ = [operator.Inputs(j) for j in range(operator.InputsLength())]
+            written = [operator.Outputs(j) for j in range(operator.OutputsLength())]
+            numbers = [tuple(first + t for t in part if t >= 0) for part in (read_, written)]
+            operations.append(Operation(kind, *numbers, custom))
+    return Graph(tuple(tensors), tuple(operations))
+
+
+def _tensor(model, tensor):
+    buffer = model.Buffers(tensor.Buffer())
+    return Tensor(
+        tensor.Name().decode("utf-8", "replace"),
+        tuple(tensor.Shape(i) for i in range(tensor.ShapeLength())),
+        tensor.Type() in FLOATS,
+        buffer.DataLength() > 0 or buffer.Offset() > 1,
+    )
 
 
 def _operator(code):

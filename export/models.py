@@ -13,7 +13,7 @@ from pipelines.quiet import quiet
 
 
 def load(path, *, reference_kernels=False, threads=1):
-    """Open a .keras or .tflite file.
+    """Open a .keras, .tflite or .onnx file.
 
     Returns:
         An object with `input_shape` (height, width, channels), `classes`, and
@@ -23,13 +23,17 @@ def load(path, *, reference_kernels=False, threads=1):
         DamagedFile: a damaged or unsafe file.
         UserError: no image classifier.
     """
-    if Path(path).suffix == ".tflite":
-        content = Path(path).read_bytes()
-        try:
-            return TFLiteModel(content, reference_kernels=reference_kernels, threads=threads)
-        except (DamagedFile, UserError) as error:
-            raise type(error)(f"{path}: {error}") from error
-    return KerasModel(load_keras(path))
+    if Path(path).suffix == ".keras":
+        return KerasModel(load_keras(path))
+    content = Path(path).read_bytes()
+    try:
+        if Path(path).suffix == ".onnx":
+            from export.to_onnx import OnnxModel
+
+            return OnnxModel(content, threads=threads)
+        return TFLiteModel(content, reference_kernels=reference_kernels, threads=threads)
+    except (DamagedFile, UserError) as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def load_keras(path):
@@ -47,6 +51,36 @@ def load_keras(path):
     if not _is_classifier(*shapes):
         raise UserError(f"{path} is no image classifier: it maps {shapes[0]} to {shapes[1]}")
     return model
+
+
+def in_float32(model):
+    """The same model in float32, where it was trained in mixed or half precision.
+
+    Raises:
+        UserError: a model whose weights are already quantized.
+    """
+    policies = {layer.dtype_policy.name for layer in model._flatten_layers()}
+    if policies == {"float32"}:
+        return model
+    if quantized := sorted(name for name in policies if "from" in name):
+        raise UserError(
+            f"{model.name} is quantized already ({quantized[0]}); export it unquantized"
+        )
+    twin = type(model).from_config(_float32_config(model.get_config()))
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _float32_config(config):
+    """A model's configuration with every policy of numbers replaced by float32."""
+    if isinstance(config, list | tuple):
+        return type(config)(map(_float32_config, config))
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy":
+        return config | {"config": {"name": "float32"}}
+    plain = {"dtype": "float32"} if isinstance(config.get("dtype"), str) else {}
+    return {key: _float32_config(value) for key, value in config.items()} | plain
 
 
 def _is_classifier(inputs, outputs):
@@ -134,6 +168,7 @@ class TFLiteModel:
 
     def predict(self, pixels):
         """Probabilities of each image, one at a time as on a device."""
+        pixels = in_channels(pixels, self.input_shape[-1])
         probabilities = np.empty((len(pixels), self.classes), np.float32)
         for i, image in enumerate(self.quantized(pixels)):
             self.interpreter.set_tensor(self.input["index"], image[None])
@@ -155,7 +190,25 @@ class TFLiteModel:
         scale, zero = self.output["quantization"]
         return (stored.astype(np.float32) - zero) * scale if scale else stored
 
+    def numbers(self):
+        """How the file writes numbers: real = scale * (stored - zero_point)."""
+        return {side: _numbers(getattr(self, side)) for side in ("input", "output")}
+
     def signature(self):
         """{signature: (input names, output names)} of the file."""
         found = self.interpreter.get_signature_list()
         return {name: (parts["inputs"], parts["outputs"]) for name, parts in found.items()}
+
+
+def _numbers(details):
+    scale, zero_point = details["quantization"]
+    shape = [int(side) for side in details["shape"]]
+    known = {"scale": scale, "zero_point": zero_point} if scale else {}
+    return {"dtype": details["dtype"].__name__, "shape": shape} | known
+
+
+def in_channels(pixels, channels):
+    """Images as a file takes them: grey ones three times over where it takes those of a camera."""
+    pixels = np.asarray(pixels)
+    grey = pixels.shape[-1] == 1 and channels == 3
+    return np.repeat(pixels, 3, axis=-1) if grey else pixels

@@ -1,53 +1,161 @@
-"""Formats of .tflite files. Adding one: a function and a line of FORMATS."""
+"""Formats of exported files. Adding one: a function and a line of FORMATS."""
 
 import contextlib
 import gc
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 
-import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python.convert import mlir_quantize
 
+from export import calibration
+from export.graph import CONVERSIONS
 from pipelines.quiet import quiet
 
-BUILTIN = tf.lite.OpsSet.TFLITE_BUILTINS
-INTEGER = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+OPS = tf.lite.OpsSet
+INT16 = OPS.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 
 
-def float32(converter, images):
-    """Weights and arithmetic in float32: the yardstick of the others."""
+class Conversion:
+    """One network on its way to files: what several formats need is made once.
 
-
-def float16(converter, images):
-    """Weights in float16, half the size; arithmetic in float32, or float16 on a GPU."""
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
-
-
-def dynamic_wi8(converter, images):
-    """Weights in int8, a quarter of the size; activations quantized while it runs."""
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-
-
-def uint8(converter, images):
-    """Integers alone, uint8 pixels in and uint8 probabilities out."""
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image[None]] for image in calibration(images))
-    converter.target_spec.supported_ops = [INTEGER]
-    converter.inference_input_type = converter.inference_output_type = tf.uint8
-
-
-FORMATS = {"float32": float32, "float16": float16, "dynamic_wi8": dynamic_wi8, "uint8": uint8}
-INTEGER_FORMATS = {"uint8"}  # those that may hold no float tensor
-
-
-def calibration(images):
-    """Images for calibration as float32, the range pinned to 0..255.
-
-    Two corner pixels of the first image are set to black and white: the input's scale is then
-    exactly 1 and its zero point 0, so that a phone feeds its bytes as they are.
+    Args:
+        saved_model: the folder of a SavedModel with a batch of 1.
+        images: uint8 (n, height, width, channels), for calibration.
     """
-    images = np.array(images, np.float32)
-    images[0, 0, 0], images[0, -1, -1] = 0, 255
-    return images
+
+    def __init__(self, saved_model, images):
+        self.saved_model, self.images = str(saved_model), images
+
+    def converter(self, ops=OPS.TFLITE_BUILTINS, *, optimize=True):
+        """A converter of the SavedModel that may use no other operations than `ops`."""
+        converter = tf.lite.TFLiteConverter.from_saved_model(self.saved_model)
+        # Keras' own exporter lets TensorFlow's operations in, which stock runtimes lack.
+        converter.target_spec.supported_ops = [ops]
+        if optimize:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        return converter
+
+    def calibrating(self, ops):
+        """A converter that measures the range of every tensor on the images."""
+        converter = self.converter(ops)
+        images = calibration.pinned(self.images)
+        converter.representative_dataset = lambda: ([image[None]] for image in images)
+        return converter
+
+    @cached_property
+    def float32(self):
+        """The .tflite file in float32."""
+        return self.converter(optimize=False).convert()
+
+    @cached_property
+    def calibrated(self):
+        """The .tflite file in float32 that knows the range of its tensors, to be quantized."""
+        converter = self.calibrating(OPS.TFLITE_BUILTINS_INT8)
+        converter._experimental_calibrate_only = True
+        return converter.convert()
+
+    def quantized(self, kind, keep=()):
+        """The .tflite file in integers.
+
+        Args:
+            kind: tf.uint8 or tf.int8, of its input and output.
+            keep: names of tensors; the operations that make them stay in float.
+        """
+        return mlir_quantize(
+            self.calibrated,
+            input_data_type=kind,
+            output_data_type=kind,
+            denylisted_nodes=set(keep) or None,
+        )
+
+
+def float32(conversion):
+    """Weights and arithmetic in float32: the yardstick of the others."""
+    return conversion.float32
+
+
+def float16(conversion):
+    """Weights in float16, half the size; arithmetic in float32, or float16 on a GPU."""
+    converter = conversion.converter()
+    converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
+
+
+def dynamic_wi8(conversion):
+    """Weights in int8, a quarter of the size; activations quantized while it runs."""
+    return conversion.converter().convert()
+
+
+def uint8(conversion):
+    """Integers alone, uint8 pixels in and uint8 probabilities out."""
+    return conversion.quantized(tf.uint8)
+
+
+def int8(conversion):
+    """Integers alone, int8 in and out, for microcontrollers: a pixel p enters as p - 128."""
+    return conversion.quantized(tf.int8)
+
+
+def int16x8(conversion):
+    """Weights in int8, activations in int16, float in and out: near float, slow without a DSP."""
+    return conversion.calibrating(INT16).convert()
+
+
+def wi4(conversion):
+    """Weights in 4 bits, an eighth of the size; activations quantized while it runs."""
+    from ai_edge_quantizer import quantizer, recipe
+
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints a report of its own
+        work = quantizer.Quantizer(bytearray(conversion.float32))
+        work.load_quantization_recipe(recipe.dynamic_wi4_afp32())
+        return bytes(work.quantize().quantized_model)
+
+
+def onnx(conversion):
+    """ONNX in float32, for runtimes other than LiteRT."""
+    from export.to_onnx import convert
+
+    return convert(conversion.saved_model)
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a format is made, and what may be asked of its files."""
+
+    make: Callable  # Conversion -> bytes of the file
+    in_float: frozenset | None = None  # operations that may touch a float tensor; None, all
+    grey: bool = False  # a network of grey images keeps its one channel
+    needs: tuple[str, ...] = ()  # packages beyond requirements.txt
+    suffix: str = ".tflite"
+    usual: bool = True  # made when no format is named
+
+
+FORMATS = {
+    "float32": Format(float32),
+    "float16": Format(float16),
+    "dynamic_wi8": Format(dynamic_wi8),
+    "uint8": Format(uint8, frozenset()),
+    "int8": Format(int8, frozenset(), grey=True),
+    "int16x8": Format(int16x8, frozenset(CONVERSIONS), usual=False),
+    "wi4": Format(wi4, usual=False),
+    "onnx": Format(onnx, needs=("onnx", "tf2onnx", "onnxruntime"), suffix=".onnx", usual=False),
+}
+
+
+def missing(name):
+    """Packages that a format needs and that are not installed."""
+    return [package for package in FORMATS[name].needs if not _installed(package)]
+
+
+def _installed(package):
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 @contextlib.contextmanager
@@ -61,19 +169,7 @@ def _young_garbage_only():
         gc.unfreeze()
 
 
-def convert(saved_model, name, images):
-    """Convert a SavedModel to one of FORMATS.
-
-    Args:
-        saved_model: its folder, with a batch of 1.
-        name: a key of FORMATS.
-        images: uint8 (n, height, width, channels), for calibration.
-
-    Returns:
-        The bytes of the .tflite file.
-    """
+def convert(conversion, name):
+    """The bytes of one of FORMATS, made from a Conversion."""
     with quiet(), _young_garbage_only():
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
-        converter.target_spec.supported_ops = [BUILTIN]
-        FORMATS[name](converter, images)
-        return converter.convert()
+        return FORMATS[name].make(conversion)

@@ -20,7 +20,7 @@ class Trained:
     config: dict  # of its training; empty where the file came alone
 
 
-def find(path, *, suffixes=(".keras", ".tflite")):
+def find(path, *, suffixes=(".keras", ".tflite", ".onnx")):
     """Find the model of a run or of a bundle, or a model file itself.
 
     Args:
@@ -84,3 +84,16 @@ def source_of(trained, spec, data_dir, *, flag="--data"):
     if spec is None:
         spec, data_dir = trained.config["data"], data_dir or trained.config.get("data_dir")
     return open_source(spec, data_dir=data_dir)
+
+
+def tflite_files(path):
+    """A .tflite file, or those of a bundle.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = Path(path)
+    files = sorted(path.glob("*.tflite")) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{path} holds no .tflite file")
+    return [find(file, suffixes=(".tflite",)).path for file in files]

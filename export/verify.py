@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from export import graph, models, samples
-from export.card import check_hashes
+from export import graph, metadata, models, samples, tflite
 from export.freeze import INPUT, OUTPUT, SIGNATURE
-from export.tflite import INTEGER_FORMATS
 from pipelines import cli
 
 FLOAT_TOLERANCE = 1e-4  # largest difference of a float32 file's probabilities from Keras'
+REFERENCE_MACS = 2e10  # what the reference kernels are given to do a file: about 10 s
+FEWEST_REFERENCE = 4  # images, however large the network
 
 
 def wilson(right, n):
@@ -24,38 +24,198 @@ def wilson(right, n):
     return max(0.0, (centre - spread) / middle), min(1.0, (centre + spread) / middle)
 
 
-def verify(folder, card, pixels, labels, limits):
+class Trial:
+    """Held-out images, and what the Keras model says to them.
+
+    Args:
+        model: a `models.KerasModel`.
+        pixels: uint8 (n, height, width, channels).
+        labels: int (n,), their true classes.
+        names: class names in the order of the outputs.
+        limits: a `limits.Limits`.
+    """
+
+    def __init__(self, model, pixels, labels, names, limits):
+        self.pixels, self.labels, self.names, self.limits = pixels, labels, names, limits
+        self.expected = model.predict(pixels)
+        self.right = self.expected.argmax(1) == labels
+
+    def keras(self):
+        """How good the Keras model is on these images."""
+        return _accuracy(self.right)
+
+    def run(self, name, content):
+        """Run one file: what was measured, and "failures", a list of sentences.
+
+        Args:
+            name: a key of `tflite.FORMATS`, or "mixed".
+            content: the bytes of the file.
+        """
+        kind = tflite.FORMATS.get(name)
+        if kind and kind.suffix == ".onnx":
+            return self._run_onnx(content)
+        parts = graph.read(content)
+        fast = models.TFLiteModel(content)
+        answers = fast.predict(self.pixels)
+        plain, some = self._on_reference_kernels(content, parts.macs)
+        found = {
+            **self._compared(answers),
+            "reference_kernels": {
+                "images": len(some),
+                "agreement": float((plain.argmax(1) == self.expected[some].argmax(1)).mean()),
+                "max_difference": float(np.abs(plain - self.expected[some]).max()),
+            },
+            "latency_ms": latency(fast.interpreter.invoke),
+            "finite": bool(np.isfinite(answers).all() and np.isfinite(plain).all()),
+            "ops": parts.ops,
+            "signature": fast.signature(),
+            **fast.numbers(),
+        }
+        found["failures"] = [
+            *self._missed(name, found),
+            *_unfit(parts, kind.in_float if kind else None, self.limits.allow_float),
+            *self._mislabelled(content),
+        ]
+        return found
+
+    def _run_onnx(self, content):
+        from export.to_onnx import OnnxModel
+
+        model = OnnxModel(content)
+        answers = model.predict(self.pixels)
+        found = {
+            **self._compared(answers),
+            "latency_ms": latency(lambda: model.predict(self.pixels[:1])),
+            "finite": bool(np.isfinite(answers).all()),
+            "ops": model.ops(),
+            "signature": model.signature(),
+            **model.numbers(),
+        }
+        return found | {"failures": list(self._missed("onnx", found))}
+
+    def _on_reference_kernels(self, content, macs):
+        """Probabilities by the kernels that define each operation, and which images they saw."""
+        affordable = max(FEWEST_REFERENCE, int(REFERENCE_MACS / max(macs, 1)))
+        count = min(self.limits.reference_images, affordable, len(self.pixels))
+        some = np.linspace(0, len(self.pixels) - 1, count).astype(int)
+        plain = models.TFLiteModel(content, reference_kernels=True)
+        return plain.predict(self.pixels[some]), some
+
+    def _compared(self, answers):
+        right, agrees = (answers.argmax(1) == t for t in (self.labels, self.expected.argmax(1)))
+        return {
+            **_accuracy(right),
+            "drop": 100 * float(self.right.mean() - right.mean()),
+            "agreement": float(agrees.mean()),
+            "agreement_95": list(wilson(int(agrees.sum()), len(agrees))),
+            "max_difference": float(np.abs(answers - self.expected).max()),
+            "worst_classes": self._worst_classes(right),
+        }
+
+    def _worst_classes(self, right, count=3):
+        """The classes that lose most, as [{"class", "images", "keras", "file"}]: recalls 0..1."""
+        rows = []
+        for label in np.unique(self.labels):
+            own = self.labels == label
+            keras, file = float(self.right[own].mean()), float(right[own].mean())
+            rows.append(
+                {
+                    "class": self.names[label],
+                    "images": int(own.sum()),
+                    "keras": keras,
+                    "file": file,
+                }
+            )
+        rows.sort(key=lambda row: (row["file"] - row["keras"], row["file"]))
+        return rows[:count]
+
+    def _missed(self, name, found):
+        """Sentences on what a file's answers and its interface miss."""
+        limits, height_width = self.limits, list(self.pixels.shape[1:3])
+        # Floating subtraction must not turn a drop of just the limit into a failure.
+        if found["drop"] > limits.max_drop + 1e-9:
+            yield f"accuracy drops {found['drop']:.2f} points, over {limits.max_drop:g}"
+        if found["agreement"] < limits.min_agreement:
+            yield f"agreement {found['agreement']:.4f} is under {limits.min_agreement:g}"
+        plain = found.get("reference_kernels", {"max_difference": 0.0})
+        worst = max(found["max_difference"], plain["max_difference"])
+        if name in ("float32", "onnx") and not worst < FLOAT_TOLERANCE:
+            yield f"differs from Keras by {worst:.1e}, over {FLOAT_TOLERANCE:.0e}"
+        if not found["finite"]:
+            yield "answers with numbers that are not finite"
+        if found["signature"] != {SIGNATURE: ([INPUT], [OUTPUT])}:
+            yield f"its signature is {found['signature']}"
+        shape = found["input"]["shape"]
+        if shape[:3] != [1, *height_width] or shape[3] not in (self.pixels.shape[3], 3):
+            yield f"its input is {shape}, and the images are {list(self.pixels.shape[1:])}"
+        if found["output"]["shape"][-1] != len(self.names):
+            yield f"it has {found['output']['shape'][-1]} outputs for {len(self.names)} labels"
+
+    def _mislabelled(self, content):
+        description, labels = metadata.read(content)
+        if description is None:
+            yield "holds no metadata"
+        if tuple(labels or ()) != tuple(self.names):
+            yield f"holds {len(labels or ())} labels, which are not the bundle's {len(self.names)}"
+
+
+def _unfit(parts, may_be_float, allowed):
+    """Sentences on operations that a file should not have."""
+    if parts.foreign:
+        yield f"needs operations that stock runtimes lack: {', '.join(parts.foreign)}"
+    if may_be_float is not None:
+        yield from _float_islands(parts, may_be_float, allowed)
+
+
+def _float_islands(parts, may_be_float, allowed):
+    allowed = {name.strip().upper() for name in allowed.split(",")}
+    islands = set(parts.in_float) - allowed - may_be_float
+    if islands <= graph.CONVERSIONS and set(parts.in_float) & allowed:
+        return []  # the conversions around an operation that is allowed
+    return [f"computes in float: {', '.join(sorted(islands))}"] if islands else []
+
+
+def _accuracy(right):
+    return {
+        "accuracy": float(right.mean()),
+        "accuracy_95": list(wilson(int(right.sum()), len(right))),
+    }
+
+
+def latency(run, runs=50):
+    """Median milliseconds of one image on one thread, on this machine."""
+    run()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return round(float(np.median(times)) * 1e3, 4)
+
+
+def verify(folder, card, trial):
     """Verify the files of a bundle.
 
     Args:
-        folder: the bundle, with model.keras.
+        folder: the bundle.
         card: what its model.json holds or will hold.
-        pixels: uint8 (n, height, width, channels), held-out images.
-        labels: int (n,), their true classes.
-        limits: a `limits.Limits`.
+        trial: a Trial of its model.keras.
 
     Returns:
         The contents of verify.json: "passed", "keras", and for each format what was measured and
         "failures", a list of sentences.
-
-    Raises:
-        DamagedFile: a file is not the one that the bundle was made with.
     """
     folder = Path(folder)
-    check_hashes(folder, card)
-    expected = models.load(folder / card["keras"]["file"]).predict(pixels)
-    right = int((expected.argmax(1) == labels).sum())
     report = {
         "passed": False,
-        "images": len(pixels),
-        "limits": vars(limits),
-        "keras": {"bytes": card["keras"]["bytes"], **_accuracy(right, len(pixels))},
+        "images": len(trial.pixels),
+        "limits": vars(trial.limits),
+        "keras": {"bytes": card["keras"]["bytes"], **trial.keras()},
         "formats": {},
     }
     for name, entry in card["formats"].items():
         content = (folder / entry["file"]).read_bytes()
-        found = _measure(content, pixels, labels, expected, limits.reference_images)
-        found["failures"] = _failures(name, content, found, report["keras"], card, limits)
+        found = trial.run(name, content)
         report["formats"][name] = {"file": entry["file"], "bytes": len(content)} | found
     for name, failures in samples.check(folder, card).items():
         report["formats"][name]["failures"] += failures
@@ -63,97 +223,23 @@ def verify(folder, card, pixels, labels, limits):
     return report
 
 
-def _accuracy(right, n):
-    return {"accuracy": right / n, "accuracy_95": list(wilson(right, n))}
-
-
-def _measure(content, pixels, labels, expected, reference_images):
-    """Run one file under XNNPACK on all images, and under the reference kernels on some."""
-    fast = models.TFLiteModel(content)
-    answers = fast.predict(pixels)
-    plain = models.TFLiteModel(content, reference_kernels=True)
-    some = np.linspace(0, len(pixels) - 1, min(reference_images, len(pixels))).astype(int)
-    plain_answers = plain.predict(pixels[some])
-    agrees = answers.argmax(1) == expected.argmax(1)
-    return {
-        **_accuracy(int((answers.argmax(1) == labels).sum()), len(labels)),
-        "agreement": float(agrees.mean()),
-        "agreement_95": list(wilson(int(agrees.sum()), len(agrees))),
-        "max_difference": float(np.abs(answers - expected).max()),
-        "reference_kernels": {
-            "images": len(some),
-            "agreement": float((plain_answers.argmax(1) == expected[some].argmax(1)).mean()),
-            "max_difference": float(np.abs(plain_answers - expected[some]).max()),
-        },
-        "latency_ms": latency(fast, pixels[0]),
-        "finite": bool(np.isfinite(answers).all() and np.isfinite(plain_answers).all()),
-        "classes": fast.classes,
-        "input_shape": list(fast.input["shape"].tolist()),
-        "signature": fast.signature(),
-    }
-
-
-def latency(model, image, runs=50):
-    """Median milliseconds of one image on one thread, on this machine."""
-    model.predict(image[None])
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        model.interpreter.invoke()
-        times.append(time.perf_counter() - start)
-    return round(float(np.median(times)) * 1e3, 4)
-
-
-def _failures(name, content, found, keras, card, limits):
-    """What is wrong with one file, as sentences."""
-    failures = []
-    ops = graph.read(content)
-    found["ops"] = ops.ops
-    drop = 100 * (keras["accuracy"] - found["accuracy"])
-    # Floating subtraction must not turn a drop of just the limit into a failure.
-    if drop > limits.max_drop + 1e-9:
-        failures.append(f"accuracy drops {drop:.2f} points, over {limits.max_drop:g}")
-    if found["agreement"] < limits.min_agreement:
-        failures.append(f"agreement {found['agreement']:.4f} is under {limits.min_agreement:g}")
-    worst = max(found["max_difference"], found["reference_kernels"]["max_difference"])
-    if name == "float32" and not worst < FLOAT_TOLERANCE:
-        failures.append(f"differs from Keras by {worst:.1e}, over {FLOAT_TOLERANCE:.0e}")
-    if not found["finite"]:
-        failures.append("answers with numbers that are not finite")
-    if ops.foreign:
-        failures.append(f"needs operations that stock runtimes lack: {', '.join(ops.foreign)}")
-    if name in INTEGER_FORMATS:
-        failures += _float_islands(ops, limits.allow_float)
-    if found["signature"] != {SIGNATURE: ([INPUT], [OUTPUT])}:
-        failures.append(f"its signature is {found['signature']}")
-    if found["input_shape"] != [1, *card["input"]["shape"]]:
-        failures.append(f"its input is {found['input_shape']}, not {card['input']['shape']}")
-    if found["classes"] != len(card["labels"]):
-        failures.append(f"it has {found['classes']} outputs for {len(card['labels'])} labels")
-    return failures
-
-
-def _float_islands(ops, allowed):
-    allowed = {name.strip().upper() for name in allowed.split(",")}
-    islands = set(ops.in_float) - allowed
-    if islands <= graph.CONVERSIONS and set(ops.in_float) & allowed:
-        return []  # the conversions around an operation that is allowed
-    return [f"computes in float: {', '.join(sorted(islands))}"] if islands else []
-
-
 def show(report):
     """Print the table of a report, and its failures."""
     keras = report["keras"]
-    rows = [["keras", _size(keras["bytes"]), f"{100 * keras['accuracy']:.2f}%", "", "", "", ""]]
+    rows = [["keras", _size(keras["bytes"]), f"{100 * keras['accuracy']:.2f}%", *[""] * 5]]
     for name, found in report["formats"].items():
+        low, high = found["agreement_95"]
+        worst = found["worst_classes"][0]
+        lost = 100 * (worst["keras"] - worst["file"])
         rows.append(
             [
                 name,
                 _size(found["bytes"]),
                 f"{100 * found['accuracy']:.2f}%",
-                f"{100 * (found['accuracy'] - keras['accuracy']):+.2f}",
-                f"{100 * found['agreement']:.2f}%",
+                f"{0 - found['drop']:+.2f}",
+                f"{100 * found['agreement']:.2f}% ({100 * low:.1f} to {100 * high:.1f})",
                 f"{found['max_difference']:.1e}",
+                f"{worst['class']} {-lost:+.1f}" if lost > 0 else "none loses",
                 f"{found['latency_ms']:.3f} ms",
             ]
         )
@@ -162,8 +248,8 @@ def show(report):
         f"{report['images']:,} held-out images; accuracy of Keras {100 * low:.1f}% to "
         f"{100 * high:.1f}% (95%); latency: median, 1 thread, this machine"
     )
-    header = ["format", "size", "accuracy", "change", "agreement", "max diff", "latency"]
-    cli.table(header, rows)
+    header = "format,size,accuracy,change,agreement (95%),max diff,worst class,latency"
+    cli.table(header.split(","), rows)
     for name, found in report["formats"].items():
         for failure in found["failures"]:
             print(f"FAILED {name}: {failure}")

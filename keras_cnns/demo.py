@@ -4,7 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
-from export import bundle, tflite, trained, verify
+from export import bundle, trained, verify
 from export.limits import Limits
 from keras_cnns import recipes, run
 from keras_cnns.evaluate import evaluate
@@ -47,7 +47,7 @@ def demo(out, *, seed=0, bar=False):
     print(f"(95%: {100 * low:.1f} to {100 * high:.1f})")
     print("\n4. export, every file run and compared with the Keras model")
     made = bundle.bundle(
-        model.path, model.labels, source, out / "bundle", list(tflite.FORMATS), Limits()
+        model.path, model.labels, source, out / "bundle", bundle.formats(None), Limits()
     )
     verify.show(made)
     if report["accuracy"] < GOAL:

@@ -5,9 +5,19 @@ from pipelines import cli
 
 
 def flags(parser):
+    from export.limits import Options
+    from pipelines import settings
+
     parser.add_argument("model", metavar="RUN|MODEL.keras", help="what to export")
     parser.add_argument("--out", required=True, metavar="DIR", help="the bundle to make")
-    parser.add_argument("--formats", metavar="NAME,...", help="default: all of them")
+    checks.add_format_flags(parser)
+    parser.add_argument(
+        "--auto",
+        action="store_true",
+        help="leave out what misses a limit, mend the integer file, and name the best",
+    )
+    checks.add_prefer_flag(parser)
+    settings.add_flags(parser, Options)
     checks.add_flags(parser, "--calibrate", "what the model was trained on")
 
 
@@ -19,7 +29,8 @@ def run(args):
     from pipelines.quiet import quiet
     from pipelines.sources import refuse_inside
 
-    limits, trained = checks.limits(args), find(args.model, suffixes=(".keras",))
+    limits, options = checks.limits(args), checks.options(args)
+    trained = find(args.model, suffixes=(".keras",))
     refuse_inside(args.out, args.calibrate or trained.config.get("data"))
     with quiet():
         from export.bundle import MARKER, OWNED, bundle, formats
@@ -28,11 +39,17 @@ def run(args):
     claim(args.out, marker=MARKER, owned=OWNED)
     names = formats(args.formats)
     source = source_of(trained, args.calibrate, args.data_dir, flag="--calibrate")
-    report = bundle(trained.path, trained.labels, source, args.out, names, limits)
+    prefer = args.prefer if args.auto else None
+    report = bundle(trained.path, trained.labels, source, args.out, names, limits, options, prefer)
     checks.show(report, args)
     if not args.json:
+        made = list(report["formats"])
+        usual = "uint8" if "uint8" in made else made[-1]
+        best = report.get("choice", {}).get("format", usual)
+        file = f"{quote(str(args.out))}/{report['formats'][best]['file']}"
         print(f"\nbundle: {args.out}")
         cli.next_commands(
             f"python -m export verify {quote(args.out)}",
-            f"python -m keras_cnns predict {quote(args.out)}/model_{names[-1]}.tflite photo.jpg",
+            f"python -m export bench {quote(args.out)}",
+            f"python -m keras_cnns predict {file} photo.jpg",
         )

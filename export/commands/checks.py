@@ -1,4 +1,4 @@
-"""What `bundle` and `verify` share: the images and limits of a check, and its report."""
+"""What `bundle`, `choose` and `verify` share: images and limits of a check, and its report."""
 
 from pipelines import cli
 
@@ -14,16 +14,47 @@ def add_flags(parser, flag, default):
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 
 
+def add_format_flags(parser):
+    parser.add_argument(
+        "--formats",
+        metavar="NAME,...",
+        help="of float32, float16, dynamic_wi8, uint8, int8 (made by default), int16x8, wi4, onnx; "
+        "or all",
+    )
+
+
+def add_prefer_flag(parser):
+    parser.add_argument(
+        "--prefer",
+        choices=("size", "latency"),
+        default="size",
+        help="what the best is best in (default: size)",
+    )
+
+
 def limits(args):
     from export.limits import Limits
+
+    return _resolved(args, Limits)
+
+
+def options(args):
+    from export.limits import Options
+
+    return _resolved(args, Options)
+
+
+def _resolved(args, settings):
     from pipelines.settings import given, resolve
 
-    return resolve(Limits(), given(args, Limits))
+    return resolve(settings(), given(args, settings))
 
 
 def show(report, args):
-    from export.verify import show
+    from export import choose, verify
 
-    show(report)
+    verify.show(report)
+    if "left_out" in report:
+        choose.show(report)
     if args.json:
         cli.print_json(report)

@@ -1,0 +1,149 @@
+"""Of the files of a network, the smallest or the fastest whose loss stays within the budget."""
+
+from export import bench, doctor, tflite
+from pipelines import cli
+
+MIXED = "mixed"  # integers, with the worst layers in float
+
+
+def settle(making):
+    """Mend the integer file if it missed its budget, leave out what misses, and name the best.
+
+    Works on a `bundle.Making` whose files are made and verified: adds "mixed" to its card and
+    report, moves the formats that miss a limit to the report's "left_out" and deletes their files,
+    and tells the "choice".
+    """
+    report, card = making.report, making.card
+    missed = report["formats"].get("uint8", {}).get("failures")
+    if missed:
+        _mend(making)
+    report["left_out"] = {n: f for n, f in report["formats"].items() if f["failures"]}
+    for name in report["left_out"]:
+        (making.folder / report["formats"].pop(name)["file"]).unlink()
+        del card["formats"][name]
+    report["passed"] = bool(report["formats"])
+    if report["passed"]:
+        report["choice"] = _best(making)
+        card["choice"] = report["choice"]
+
+
+def _mend(making):
+    conversion = making.conversion(3)
+    layers = doctor.layers_of(making.model)
+    losses, rounds, content = doctor.mend(
+        conversion, layers, lambda content: making.trial.run(MIXED, making.dressed(content))
+    )
+    file = making.folder / f"model_{MIXED}.tflite"
+    content = making.dressed(content)
+    making.add(MIXED, file, content)
+    found = {key: value for key, value in rounds[-1].items() if key not in ("kept", "operations")}
+    making.report["formats"][MIXED] = {"file": file.name} | found | {"bytes": len(content)}
+    making.report["doctor"] = {
+        "losses": [vars(loss) for loss in losses],
+        "rounds": rounds,
+    }
+
+
+def _best(making):
+    """{"format", "prefer", "ratios"}: ratios of latency to float32, or to the first file."""
+    entries = {
+        name: entry
+        for name, entry in making.report["formats"].items()
+        if name == MIXED or not tflite.FORMATS[name].grey
+    } or making.report["formats"]
+    if making.prefer == "size":
+        best = min(entries, key=lambda name: entries[name]["bytes"])
+        return {"format": best, "prefer": making.prefer}
+    contents = {name: (making.folder / e["file"]).read_bytes() for name, e in entries.items()}
+    ratios = bench.ratios(contents, making.trial.pixels[0], runs=60)
+    best = min(ratios, key=ratios.get)
+    return {"format": best, "prefer": making.prefer, "latency_ratios": ratios}
+
+
+def show(report):
+    """Print the doctor's findings and the choice."""
+    if "doctor" in report:
+        _show_doctor(report["doctor"], report["limits"])
+    for name, found in report["left_out"].items():
+        print(f"left out {name}: {'; '.join(found['failures'])}")
+    if "choice" in report:
+        choice = report["choice"]
+        found = report["formats"][choice["format"]]
+        word = {"size": "smallest", "latency": "fastest"}[choice["prefer"]]
+        print(
+            f"choice: {choice['format']}, the {word} that keeps within "
+            f"{report['limits']['max_drop']:g} points: {found['bytes'] / 1024:,.1f} KiB, accuracy "
+            f"{100 * found['accuracy']:.2f}% ({0 - found['drop']:+.2f})"
+        )
+
+
+def _show_doctor(findings, limits):
+    print("\nthe full-integer file misses its limit; what its layers lose:")
+    rows = [
+        [loss["layer"], loss["kind"], f"{loss['snr']:.1f} dB", f"{loss['lost']:.1f} dB"]
+        for loss in findings["losses"][:8]
+    ]
+    cli.table(["layer", "operation", "signal to noise", "lost here"], rows)
+    print("\nwhat keeping the worst in float costs:")
+    rows = [
+        [
+            ", ".join(r["kept"]) or "none",
+            f"{r['bytes'] / 1024:,.1f} KiB",
+            f"{100 * r['accuracy']:.2f}%",
+            f"{0 - r['drop']:+.2f}",
+            f"{100 * r['agreement']:.2f}%",
+            f"{r['latency_ms']:.3f} ms",
+            "no" if r["failures"] else "yes",
+        ]
+        for r in findings["rounds"]
+    ]
+    header = ["kept in float", "size", "accuracy", "change", "agreement", "latency", "passes"]
+    cli.table(header, rows)
+
+
+def plot(report, path):
+    """Draw size against accuracy of every file, with the doctor's rounds as a line."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    files = report["formats"] | report["left_out"]
+    figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
+    keras, budget = 100 * report["keras"]["accuracy"], report["limits"]["max_drop"]
+    axes.axhspan(keras - budget, keras, color="#2a9d8f", alpha=0.12, lw=0)
+    axes.axhline(keras, color="#2a9d8f", lw=1)
+    axes.annotate(
+        f"Keras {keras:.1f}%",
+        (1, keras),
+        xycoords=("axes fraction", "data"),
+        xytext=(-4, 4),
+        textcoords="offset points",
+        ha="right",
+        color="#1d7268",
+    )
+    if "doctor" in report:
+        rounds = report["doctor"]["rounds"]
+        axes.plot(
+            *_points(rounds), "o-", color="#e76f51", lw=1.5, ms=4, label="the doctor's rounds"
+        )
+        axes.legend(loc="lower right", frameon=False)
+    best = report.get("choice", {}).get("format")
+    for name, found in files.items():
+        (x,), (y,) = _points([found])
+        axes.plot(x, y, "*" if name == best else "o", ms=14 if name == best else 7, color="#264653")
+        axes.annotate(name, (x, y), xytext=(6, -11), textcoords="offset points")
+    axes.set(
+        xlabel="size, KiB",
+        ylabel=f"accuracy on {report['images']:,} held-out images, %",
+        xscale="log",
+        title=f"shaded: within {budget:g} points of Keras; star: the choice",
+    )
+    axes.grid(alpha=0.25)
+    axes.margins(x=0.12, y=0.12)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _points(found):
+    return [f["bytes"] / 1024 for f in found], [100 * f["accuracy"] for f in found]
