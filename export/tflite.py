@@ -134,6 +134,7 @@ class Format:
     usual: bool = True  # made when no format is named
 
 
+ONNX = ("onnx", "tf2onnx", "onnxruntime")
 FORMATS = {
     "float32": Format(float32),
     "float16": Format(float16),
@@ -142,7 +143,7 @@ FORMATS = {
     "int8": Format(int8, frozenset(), grey=True),
     "int16x8": Format(int16x8, frozenset(CONVERSIONS), usual=False),
     "wi4": Format(wi4, usual=False),
-    "onnx": Format(onnx, needs=("onnx", "tf2onnx", "onnxruntime"), suffix=".onnx", usual=False),
+    "onnx": Format(onnx, grey=True, needs=ONNX, suffix=".onnx", usual=False),
 }
 
 

@@ -74,11 +74,11 @@ def trained(tmp_path_factory, digits):
 
 @pytest.fixture(scope="session")
 def bundled(trained, digits, tmp_path_factory):
-    """The folder of a bundle of that training, with every format; not to be written to."""
-    from export import bundle, tflite
+    """The folder of a bundle of that training, with the usual formats; not to be written to."""
+    from export import bundle
     from export.limits import Limits
 
     out = tmp_path_factory.mktemp("bundled") / "bundle"
     limits = Limits(max_drop=2.0, images=200)
-    bundle.bundle(trained / "model.keras", None, digits, out, list(tflite.FORMATS), limits)
+    bundle.bundle(trained / "model.keras", None, digits, out, bundle.formats(None), limits)
     return out
