@@ -70,3 +70,35 @@ def load(path, facts, shape):
     """Read one file, of known `check.ImageFacts`, as a uint8 array of a model's shape."""
     image = decode(tf.io.read_file(str(path)), facts.orientation, facts.alpha)
     return to_size(image, shape).numpy()
+
+
+def golden(path, shape):
+    """A golden vector: by it an app shows that it feeds a model the pixels that we do.
+
+    Args:
+        path: an image file.
+        shape: (height, width, channels) of the model.
+
+    Returns:
+        Plain data: the file's name and sha256, the shape, the sha256 of the uint8 pixels in
+        row-major order (height, width, channels), their sum, and the values of nine pixels by
+        "row,column", to see how far off one is where the hash differs.
+
+    Raises:
+        check.Fault: the file cannot be used.
+    """
+    from hashlib import sha256
+    from pathlib import Path
+
+    from pipelines.check import inspect
+
+    pixels = load(path, inspect(path), shape)
+    rows, columns = ([0, side // 2, side - 1] for side in pixels.shape[:2])
+    return {
+        "image": Path(path).name,
+        "image_sha256": sha256(Path(path).read_bytes()).hexdigest(),
+        "shape": list(pixels.shape),
+        "sha256": sha256(pixels.tobytes()).hexdigest(),
+        "sum": int(pixels.sum()),
+        "pixels": {f"{y},{x}": pixels[y, x].tolist() for y in rows for x in columns},
+    }

@@ -70,3 +70,31 @@ def test_shrinking_by_a_whole_factor_keeps_the_mean_and_does_not_alias():
     stripes = np.tile(np.array([0, 255], np.uint8), (64, 32))[..., None]
     ours = decode.to_size(tf.constant(stripes), (16, 16, 1)).numpy()
     assert np.abs(ours[:, 1:-1].astype(int) - 127.5).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(24, 32, 3), (7, 9, 1)])
+def test_a_golden_vector_is_of_the_pixels_that_evaluation_feeds(shape, tmp_path):
+    from hashlib import sha256
+    from pathlib import Path
+
+    from pipelines import dataset
+    from pipelines.sources import open_source
+
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        path = tmp_path / "data" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = (40, 30) if shape[2] == 1 else (40, 30, 3)
+        Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)).save(path)
+    split = open_source(f"folder:{tmp_path / 'data'}").splits["test"]
+    fed, _ = next(iter(dataset.evaluation(split, shape, batch_size=len(split))))
+    for name, pixels in zip(split.names, fed.numpy(), strict=True):
+        found = decode.golden(name, shape)
+        assert found["sha256"] == sha256(pixels.tobytes()).hexdigest()
+        assert found["shape"] == list(shape)
+        assert found["sum"] == pixels.sum()
+        for place, value in found["pixels"].items():
+            y, x = map(int, place.split(","))
+            assert value == pixels[y, x].tolist()
+        assert found["image_sha256"] == sha256(Path(name).read_bytes()).hexdigest()
+        assert found == decode.golden(name, shape)
