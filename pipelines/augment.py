@@ -22,7 +22,6 @@ BORDERS = {  # beyond the border of the source lies
     "constant": cv2.BORDER_CONSTANT,  # black
     "reflect": cv2.BORDER_REFLECT,  # its mirror image, the border itself twice: c b a | a b c
 }
-WHOLE = (1, 0, 0)  # the part of the source at hand: (how many times reduced, left, top)
 
 
 def draw(recipe, seed, epoch, index):
@@ -64,7 +63,7 @@ def matrix(values, shape, source):
     return geometry.compose(maps, width, height, box)
 
 
-def apply(image, values, shape=None, *, fill="constant", source=None, part=WHOLE):
+def apply(image, values, shape=None, *, fill="constant", source=None, reduced=1):
     """Do what was drawn.
 
     Args:
@@ -72,9 +71,8 @@ def apply(image, values, shape=None, *, fill="constant", source=None, part=WHOLE
         values: of `draw`.
         shape: (height, width, channels) of the result; default, that of the image.
         fill: a key of BORDERS.
-        source: (height, width) of the whole source, where `image` is a part of it.
-        part: (how many times the source is reduced in `image`, left, top), left and top in
-            pixels after the reduction.
+        source: (height, width) of the source, where `image` was reduced already.
+        reduced: how many times.
 
     Returns:
         uint8 of `shape`.
@@ -82,7 +80,7 @@ def apply(image, values, shape=None, *, fill="constant", source=None, part=WHOLE
     shape = shape or image.shape
     image = _channels(image, shape[2])
     transform = matrix(values, shape, source or image.shape)
-    image = warp(image, transform, shape, fill, part)
+    image = warp(image, transform, shape, fill, reduced)
     maps = [(OPERATIONS[name].apply, value) for name, value in _stage(values, "colour")]
     if maps:
         image = colour.apply(image, colour.compose(maps, colour.mean(image)))
@@ -103,31 +101,58 @@ def _channels(image, channels):
     return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
 
 
-def warp(image, transform, shape, fill, part=WHOLE):
+def warp(image, transform, shape, fill, reduced=1):
     """Resample an image once, bilinearly, through a 3x3 matrix, to (height, width) of `shape`.
 
     Where the result is at least 2 (4, 8) times smaller, the image is reduced by that whole
     factor first, each pixel the mean of a square, so that nothing is skipped.
     """
+    if reduced == 1:
+        image, reduced = reduce(image, reduction(transform, shape))
+    half = 0.5 / reduced - 0.5  # pixel centres: (x + 0.5) / reduced - 0.5
+    transform = np.array([[1 / reduced, 0, half], [0, 1 / reduced, half], [0, 0, 1]]) @ transform
+    stretched = _stretched(image, transform, shape)
+    if stretched is not None:
+        return stretched.reshape(shape)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size, border = (shape[1], shape[0]), BORDERS[fill]
+    warped = cv2.warpPerspective(image, transform, size, flags=flags, borderMode=border)
+    return warped.reshape(shape)
+
+
+def _stretched(image, transform, shape):
+    """What `warp` does where it stretches a rectangle of whole pixels: the same at a third.
+
+    Only in the outermost pixels, if it enlarges, is there a difference: nothing beyond the
+    rectangle is looked at. None where the matrix does something else.
+    """
+    (x, skew_x, left), (skew_y, y, top), bottom_row = transform.tolist()
+    if skew_x or skew_y or bottom_row != [0, 0, 1]:
+        return None
     height, width = shape[:2]
-    factor = reduction(transform, shape)
-    if part[0] == 1 and factor > 1:
+    ends = (left + 0.5 - x / 2, left + 0.5 + x * (width - 0.5))
+    ends += (top + 0.5 - y / 2, top + 0.5 + y * (height - 0.5))
+    whole = [round(end) for end in ends]
+    if max(abs(end - place) for end, place in zip(ends, whole, strict=True)) > 1e-6:
+        return None
+    (left, right), (top, bottom) = sorted(whole[:2]), sorted(whole[2:])
+    if min(left, top) < 0 or right > image.shape[1] or bottom > image.shape[0]:
+        return None
+    part = image[top:bottom, left:right]
+    if part.shape[:2] != (height, width):
+        part = cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR)
+    if x < 0 or y < 0:
+        part = cv2.flip(part, -1 if x < 0 and y < 0 else int(x < 0))
+    return part
+
+
+def reduce(image, factor):
+    """(The image with the mean of each square of `factor` pixels as a pixel, factor)."""
+    if factor > 1:
         high, wide = (max(1, side // factor) for side in image.shape[:2])
         image = image[: high * factor, : wide * factor]
         image = cv2.resize(image, (wide, high), interpolation=cv2.INTER_AREA)
-        part = (factor, 0, 0)
-    times, left, top = part
-    if part != WHOLE:
-        inwards = np.array([[1, 0, 0.5 - times / 2], [0, 1, 0.5 - times / 2], [0, 0, times]])
-        inwards /= times
-        transform = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ inwards @ transform
-    if image.shape[:2] == (height, width) and (transform == np.eye(3)).all():
-        return image.reshape(shape)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpPerspective(
-        image, transform, (width, height), flags=flags, borderMode=BORDERS[fill]
-    )
-    return warped.reshape(shape)
+    return image, factor
 
 
 def reduction(transform, shape):
@@ -136,7 +161,7 @@ def reduction(transform, shape):
     return max(factor for factor in (1, 2, 4, 8) if factor <= max(step + 1e-6, 1))
 
 
-def augment(image, recipe, seed, epoch, index, shape=None, **part):
+def augment(image, recipe, seed, epoch, index, shape=None):
     """Draw and apply a recipe to one image; see `draw` and `apply`."""
     values = draw(recipe, seed, epoch, index) if recipe.active() else {}
-    return apply(image, values, shape, fill=recipe.fill, **part)
+    return apply(image, values, shape, fill=recipe.fill)

@@ -147,7 +147,13 @@ def _augmented(split, shape, recipe, seed, cache, workers):
 
     if recipe.frames():
         framed = framing.reader(split, shape, recipe, seed)
-        return by_image(lambda e, k, i: (framed(e, i), e, k, i))
+
+        def frame(*plan):
+            epochs, _, indices = plan
+            images = tf.numpy_function(framed, [epochs, indices], tf.uint8, stateful=False)
+            return tf.ensure_shape(images, (epochs.shape[0], *shape)), *plan
+
+        return lambda batches, _: batches.map(frame, workers, deterministic=True)
     if _bytes(split, shape) <= cache:
         kept = tf.constant(pixels(split, shape))
         return lambda batches, _: batches.map(

@@ -87,20 +87,26 @@ def crop(value, width, height):
         width: of the source, as is height.
 
     Returns:
-        (left, top, width, height) in pixels of the source.
+        (left, top, width, height) in whole pixels of the source.
     """
     area, aspect, x, y = value
     aspect = min(max(aspect, area * width / height), width / (area * height))
-    part_width = min(width, math.sqrt(area * width * height * aspect))
-    part_height = min(height, math.sqrt(area * width * height / aspect))
-    return x * (width - part_width), y * (height - part_height), part_width, part_height
+    size = math.sqrt(area * width * height * aspect), math.sqrt(area * width * height / aspect)
+    return _placed(size, x, y, width, height)
 
 
 def window(value, width, height):
     """A square of the source whose side is `share` of its shorter side; see `crop`."""
     share, x, y = value
     side = share * min(width, height)
-    return x * (width - side), y * (height - side), side, side
+    return _placed((side, side), x, y, width, height)
+
+
+def _placed(size, x, y, width, height):
+    wide, tall = (
+        min(max(1, round(s)), most) for s, most in zip(size, (width, height), strict=True)
+    )
+    return round(x * (width - wide)), round(y * (height - tall)), wide, tall
 
 
 def compose(matrices, width, height, box):
@@ -117,13 +123,6 @@ def compose(matrices, width, height, box):
     for matrix in matrices:
         total = total @ matrix
     return total @ _matrix(x=-(width - 1) / 2, y=-(height - 1) / 2)
-
-
-def corners(matrix, width, height):
-    """Where the corners of the frame lie in the source: (4, 2), or None beyond the horizon."""
-    x, y = width - 1, height - 1
-    points = np.array([[0, 0, 1], [x, 0, 1], [0, y, 1], [x, y, 1]]) @ matrix.T
-    return points[:, :2] / points[:, 2:] if (points[:, 2] > 0).all() else None
 
 
 def step(matrix, width, height):

@@ -75,13 +75,15 @@ def moved(image, values, fill="constant"):
     return sampled(image, places, fill)
 
 
-def framed(image, box):
-    """The part of an image in a box, stretched over the size of the image."""
+def framed(image, wide, tall, x, y):
+    """A part of an image, stretched over the size of the image; its border goes on for ever."""
     height, width = image.shape[:2]
-    left, top, box_width, box_height = box
-    x = left + (np.arange(width) + 0.5) * box_width / width - 0.5
-    y = top + (np.arange(height) + 0.5) * box_height / height - 0.5
-    return sampled(image, np.stack(np.meshgrid(x, y), -1), "constant")
+    wide, tall = round(wide), round(tall)
+    left, top = round(x * (width - wide)), round(y * (height - tall))
+    x = np.clip((np.arange(width) + 0.5) * wide / width - 0.5, 0, wide - 1)
+    y = np.clip((np.arange(height) + 0.5) * tall / height - 0.5, 0, tall - 1)
+    part = image[top : top + tall, left : left + wide]
+    return sampled(part, np.stack(np.meshgrid(x, y), -1), "constant")
 
 
 def cropped(value, image):
@@ -89,14 +91,13 @@ def cropped(value, image):
     height, width = image.shape[:2]
     wide = math.sqrt(area * width * height * aspect)
     tall = math.sqrt(area * width * height / aspect)
-    return framed(image, (x * (width - wide), y * (height - tall), wide, tall))
+    return framed(image, wide, tall, x, y)
 
 
 def windowed(value, image):
     share, x, y = value
-    height, width = image.shape[:2]
-    side = share * min(height, width)
-    return framed(image, (x * (width - side), y * (height - side), side, side))
+    side = share * min(image.shape[:2])
+    return framed(image, side, side, x, y)
 
 
 def hue(degrees, image):
@@ -221,8 +222,9 @@ def test_every_augmentation_has_its_twin():
 def test_every_augmentation_does_what_its_formula_says(name, value):
     ours = augment.apply(IMAGE, {name: value})
     expected = np.clip(TWINS[name](value, IMAGE.astype(float)), 0, 255)
-    # Half a level of rounding; what blends or blurs whole levels is rounded twice.
-    assert np.abs(ours - expected).max() <= (1.5 if OPERATIONS[name].stage == "texture" else 0.6)
+    # Half a level of rounding; colour keeps 10 bits of a factor, what blends or blurs rounds twice.
+    slack = {"frame": 1, "geometry": 0.6, "colour": 1, "texture": 1.5}[OPERATIONS[name].stage]
+    assert np.abs(ours - expected).max() <= slack
     assert ours.shape == IMAGE.shape
     assert ours.dtype == np.uint8
 
@@ -256,7 +258,7 @@ def test_all_colour_at_once_is_rounded_and_clipped_once():
     for name, value in given.items():
         image = TWINS[name](value, image)
     ours = augment.apply(IMAGE, given)
-    assert np.abs(ours - np.clip(image, 0, 255)).max() <= 0.6
+    assert np.abs(ours - np.clip(image, 0, 255)).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -296,6 +298,8 @@ def test_a_much_larger_source_is_averaged_not_skipped(times):
     fine[:, ::2] = 255
     ours = augment.apply(fine, {"rotate": 0.0}, (16, 16, 3))
     assert np.abs(ours.astype(int) - 127.5).max() <= 1
+    upright = augment.apply(fine, {"rotate": 1e-9}, (16, 16, 3))  # by a warp, not by a resize
+    assert np.abs(upright.astype(int) - ours).max() <= 1
     blocks = RANDOM.integers(0, 256, (16, 16, 3), dtype=np.uint8)
     large = blocks.repeat(times, 0).repeat(times, 1)
     np.testing.assert_array_equal(augment.apply(large, {}, (16, 16, 3)), blocks)
@@ -345,13 +349,13 @@ def test_a_crop_has_the_area_and_the_aspect_that_were_drawn_wherever_both_fit():
     for i in range(300):
         drawn = augment.draw(recipes.RECIPES["inception"], 0, 0, i)["crop"]
         left, top, width, height = crop(drawn, 500, 375)
-        assert width * height == pytest.approx(drawn[0] * 500 * 375)
-        assert min(left, top) >= -1e-9
-        assert left + width <= 500 + 1e-9
-        assert top + height <= 375 + 1e-9
+        assert width * height == pytest.approx(drawn[0] * 500 * 375, rel=0.01)  # whole pixels
+        assert min(left, top) >= 0
+        assert left + width <= 500
+        assert top + height <= 375
         fits = drawn[0] * 375 / 500 < 1 / drawn[1] and drawn[1] < 500 / (drawn[0] * 375)
         if fits and drawn[1] > drawn[0] * 500 / 375:
-            assert width / height == pytest.approx(drawn[1])
+            assert width / height == pytest.approx(drawn[1], rel=0.02)
 
 
 @every_recipe

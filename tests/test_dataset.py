@@ -141,31 +141,39 @@ def encoded(pixels, kind="JPEG", **save):
     return data.getvalue()
 
 
+@pytest.mark.parametrize("side, least", [(224, 0), (32, 0.2)])
 @pytest.mark.parametrize("name", ["alexnet", "inception", "strong"])
-@pytest.mark.parametrize("side", [224, 32])
-def test_decoding_the_part_in_view_changes_nothing_one_can_see(name, side, photograph):
+def test_decoding_at_the_scale_in_view_changes_nothing_one_can_see(
+    name, side, least, photograph, monkeypatch
+):
     data, shape, recipe = encoded(photograph, quality=90), (side, side, 3), recipes.RECIPES[name]
     full = decode.decode(tf.constant(data)).numpy()
     items = (np.array([data], object),)
     split = Split(np.zeros(1, np.int32), items, None, ["china"], lambda data: (data, 1, False))
-    read = framing.reader(split, shape, recipe, 3)
-    for epoch in range(12):
-        ours = read(tf.constant(epoch), tf.constant(0)).numpy().astype(float)
+    sizes = []
+    decoder = framing.simplejpeg.decode_jpeg
+
+    def noted(*words, **options):
+        sizes.append(decoder(*words, **options).shape)
+        return decoder(*words, **options)
+
+    monkeypatch.setattr(framing.simplejpeg, "decode_jpeg", noted)
+    ours = framing.reader(split, shape, recipe, 3)(np.arange(12), np.zeros(12, int))
+    reduced = 0
+    for epoch, image in enumerate(ours):
         whole = augment.augment(full, recipe, 3, epoch, 0, shape)
-        factor, *_, width, height = framing.part_in_view(recipe, 3, epoch, 0, full.shape, shape)
         values = augment.draw(recipe, 3, epoch, 0)
-        if {"equalize", "autocontrast", "solarize", "posterize"} & set(values):
-            continue  # these make a step of a level as large as they like
-        gain = np.prod([max(values.get(k, 1), 1) for k in ("contrast", "brightness", "saturation")])
-        if factor == 1:  # but for the mean of a part, which contrast asks for
-            assert np.abs(ours - whole).max() <= 2 * gain
-        else:  # an image of the same scale, made by another filter
-            assert np.abs(ours - whole).mean() <= 4 * gain
-        assert width * height <= full.shape[0] * full.shape[1] / factor**2 * 1.02
+        if sizes[epoch] == full.shape:
+            np.testing.assert_array_equal(image, whole)
+        elif not {"equalize", "autocontrast", "solarize", "posterize"} & set(values):
+            reduced += 1  # the same scale by another filter: small differences, if any
+            gain = [max(values.get(k, 1), 1) for k in ("contrast", "brightness", "saturation")]
+            assert np.abs(image - whole.astype(float)).mean() <= 5 * np.prod(gain)
+    assert reduced >= least * len(ours)
 
 
 @pytest.mark.parametrize("name", ["inception", "photos"])
-@pytest.mark.parametrize("kind", ["upright", "turned", "png", "alpha", "grey"])
+@pytest.mark.parametrize("kind", ["upright", "turned", "png", "alpha", "grey", "cmyk"])
 def test_every_kind_of_file_is_augmented_from_its_upright_image(kind, name, tmp_path, photograph):
     from pipelines.sources import open_source
 
@@ -183,7 +191,7 @@ def test_every_kind_of_file_is_augmented_from_its_upright_image(kind, name, tmp_
                 image.putalpha(Image.fromarray(part[..., 0]))
                 image.save(tmp_path / c / f"{i}.png")
             else:
-                image = image.convert("L") if kind == "grey" else image
+                image = image.convert({"grey": "L", "cmyk": "CMYK"}.get(kind, "RGB"))
                 image.save(tmp_path / c / f"{i}.{'png' if kind == 'png' else 'jpg'}")
     source = open_source(f"folder:{tmp_path}")
     split, shape = source.splits["train"], (32, 48, source.channels)
@@ -195,7 +203,9 @@ def test_every_kind_of_file_is_augmented_from_its_upright_image(kind, name, tmp_
     for step, (images, _) in enumerate(found.as_numpy_iterator()):
         epoch = step // len(split)
         options = [augment.augment(u, recipe, 1, epoch, i, shape) for i, u in enumerate(upright)]
-        assert min(np.abs(images[0] - o.astype(float)).mean() for o in options) < 3
+        # A JPEG that is seen much smaller is decoded smaller; anything else is the same to the bit.
+        slack = 3 if recipe.frames() and kind not in ("png", "alpha") else 0
+        assert min(np.abs(images[0] - option.astype(float)).mean() for option in options) <= slack
 
 
 def test_images_read_from_disk_equal_those_from_memory(photos):

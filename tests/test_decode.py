@@ -22,6 +22,18 @@ def test_an_image_is_turned_upright_as_pillow_does(orientation):
     np.testing.assert_array_equal(ours, expected)
 
 
+@pytest.mark.parametrize("quality, subsampling", [(60, 2), (90, 1), (97, 0)])
+def test_a_jpeg_is_decoded_as_pillow_and_every_browser_do(quality, subsampling):
+    from sklearn.datasets import load_sample_image
+
+    data = io.BytesIO()
+    Image.fromarray(load_sample_image("china.jpg")).save(
+        data, "JPEG", quality=quality, subsampling=subsampling
+    )
+    expected = np.asarray(Image.open(io.BytesIO(data.getvalue())))
+    np.testing.assert_array_equal(decode.decode(tf.constant(data.getvalue())), expected)
+
+
 def test_transparent_pixels_lie_on_white():
     pixels = np.zeros((2, 2, 4), np.uint8)
     pixels[0, 0] = (200, 100, 0, 255)

@@ -19,8 +19,8 @@ ALLOWED = {
     "keras_cnns/complexity.py": {"keras_cnns"},
     "keras_cnns/weights.py": {"keras_cnns", "numpy", "torch"},
     "pipelines": {
-        "pipelines", "tensorflow", "tensorflow_datasets", "numpy", "cv2", "PIL", "sklearn",
-        "matplotlib",
+        "pipelines", "tensorflow", "tensorflow_datasets", "numpy", "cv2", "simplejpeg",
+        "PIL", "sklearn", "matplotlib",
     },
     "export": {
         "export", "pipelines", "tensorflow", "keras", "ai_edge_litert", "numpy", "PIL", "yaml",

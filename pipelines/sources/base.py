@@ -20,8 +20,8 @@ class Split:
     items: tuple[np.ndarray, ...]  # arrays of n rows: what `read` takes for one image
     read: Callable  # graph code: (a row of each item) -> uint8 image (height, width, channels)
     names: list[str]  # one for each image, to show to a person
-    # Graph code: (a row of each item) -> (bytes of the file, EXIF orientation, alpha), what
-    # `decode.decode` takes, for a decoder that wants a part of the image; None where there is none.
+    # Plain Python: (a row of each item) -> (bytes of the file, EXIF orientation, alpha), what
+    # `decode.decode` takes, for a decoder that wants a part of it; None where there is no file.
     encoded: Callable | None = None
 
     def __len__(self):

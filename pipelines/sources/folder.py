@@ -178,12 +178,12 @@ def _split(paths, labels, facts):
 
 
 def _encoded(path, orientation, alpha):
+    return Path(os.fsdecode(path)).read_bytes(), int(orientation), bool(alpha)
+
+
+def _read(path, orientation, alpha):
     import tensorflow as tf
 
-    return tf.io.read_file(path), orientation, alpha
-
-
-def _read(*row):
     from pipelines.decode import decode
 
-    return decode(*_encoded(*row))
+    return decode(tf.io.read_file(path), orientation, alpha)

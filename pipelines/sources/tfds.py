@@ -125,4 +125,4 @@ def _encoded(data):
 def _read(data):
     from pipelines.decode import decode
 
-    return decode(*_encoded(data))
+    return decode(data)
