@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": Command("accuracy of a model, class by class", "keras_cnns.commands.evaluate"),
     "predict": Command("what a model sees in images", "keras_cnns.commands.predict"),
     "ensemble": Command("several runs as one model", "keras_cnns.commands.ensemble"),
+    "compare": Command("accuracy against what it costs", "keras_cnns.commands.compare"),
     "import-weights": Command("a model out of a checkpoint", "keras_cnns.commands.weights"),
     "demo": Command("the whole line on embedded digits", "keras_cnns.commands.demo"),
 }

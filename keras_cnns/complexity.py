@@ -47,6 +47,8 @@ def _shape(layer):
 
 
 def _macs(layer):
+    if hasattr(layer, "layers"):  # a whole network in the place of a layer, as in an ensemble
+        return sum(map(_macs, layer.layers))
     kernel = getattr(layer, "kernel", None)
     if kernel is None:
         return 0

@@ -24,7 +24,8 @@ margin:.5rem 0;border-radius:.25rem}
 .wide{overflow:auto;max-height:34rem;border:1px solid var(--line);border-radius:.5rem}
 table{border-collapse:collapse;font-size:.875rem;width:100%}
 caption{text-align:left;padding:.4rem .6rem}
-th,td{padding:.3rem .6rem;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
+th,td{padding:.3rem .6rem;text-align:left;border-bottom:1px solid var(--line);vertical-align:top;
+max-width:18rem;overflow-wrap:break-word}
 thead th{position:sticky;top:0;background:var(--card);z-index:1}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 th button{all:unset;cursor:pointer;font-weight:600}

@@ -33,7 +33,7 @@ def curves(history, best_epoch, path):
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
-    _save(figure, path)
+    save(figure, path)
 
 
 def confusion(matrix, labels, path):
@@ -59,7 +59,7 @@ def confusion(matrix, labels, path):
                 axes.text(column, row, count, ha="center", va="center", color=colour, fontsize=8)
     else:
         figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
-    _save(figure, path)
+    save(figure, path)
 
 
 def reliability(rows, path, *, title=""):
@@ -88,7 +88,7 @@ def reliability(rows, path, *, title=""):
     above.legend(loc="upper left")
     below.bar(lows, [row["images"] for row in rows], color="#868e96", **style)
     below.set(xlabel="confidence", ylabel="images")
-    _save(figure, path)
+    save(figure, path)
 
 
 def grid(tiles, path, *, columns=6):
@@ -105,7 +105,7 @@ def grid(tiles, path, *, columns=6):
     for axes, (image, text) in zip(figure.axes, tiles, strict=False):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255)
         axes.set_title(text, fontsize=8, parse_math=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def shorten(text, length):
@@ -116,7 +116,7 @@ def shorten(text, length):
     return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
 
 
-def _save(figure, path):
+def save(figure, path):
     known = {font.name for font in font_manager.fontManager.ttflist}
     families = [family for family in FAMILIES if family in known]
     with (

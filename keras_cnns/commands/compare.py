@@ -1,0 +1,140 @@
+"""compare: accuracy against what it costs, for runs or for published networks."""
+
+import sys
+
+from pipelines import cli
+
+
+def flags(parser):
+    from pipelines.sources import HELP
+
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="runs, measured on their data")
+    parser.add_argument(
+        "--published", action="store_true", help="networks with published ImageNet accuracies"
+    )
+    parser.add_argument(
+        "--networks", metavar="NAME,...", help="of --published: these (default: all)"
+    )
+    parser.add_argument(
+        "--measure", action="store_true",
+        help="of --published: also time them here; without --networks a small one of each family",
+    )  # fmt: skip
+    parser.add_argument("--format", default="float32", metavar="NAME", help="of the .tflite timed")
+    parser.add_argument("--data", metavar="SOURCE", help=f"{HELP} (default: that of each run)")
+    parser.add_argument("--data-dir", metavar="DIR", help="where prepared TFDS sets lie")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of page and tables")
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+
+
+def run(args):
+    """Compare, and write page, picture and two tables."""
+    from export.trained import find
+    from pipelines.errors import UserError
+    from pipelines.files import claim
+    from pipelines.quiet import quiet
+    from pipelines.sources import refuse_inside
+
+    if bool(args.runs) == args.published:
+        raise UserError("name runs, or --published, and not both")
+    if not args.published and (args.networks or args.measure):
+        raise UserError("--networks and --measure go with --published; runs are always measured")
+    trained = [find(path, suffixes=(".keras",)) for path in args.runs]
+    for one in trained:
+        refuse_inside(args.out, args.data or one.config.get("data"))
+    with quiet():
+        from export.bundle import formats
+        from keras_cnns import scatter
+    claim(args.out, marker=scatter.MARKER, owned=scatter.OWNED)
+    if len(formats(args.format)) != 1:
+        raise UserError("--format takes one name")
+    rows, notes = _published(args) if args.published else _of_runs(args, trained)
+    scatter.write(rows, args.out, notes)
+    _show(rows, notes)
+    print(f"page: {args.out}/compare.html   picture: {args.out}/compare.png")
+    if args.json:
+        cli.print_json({"rows": rows, "notes": notes})
+
+
+def _published(args):
+    from keras_cnns import compare
+
+    chosen = [name.strip() for name in (args.networks or "").split(",") if name.strip()]
+    if args.measure and not chosen:
+        chosen = list(compare.MEASURED)
+    rows = compare.published(chosen)
+    notes = ["Accuracies are published ones, on ImageNet-1k, and were not measured here."]
+    if args.measure:
+        notes += _measured([(row, None, None) for row in rows], args.format)
+    return rows, notes
+
+
+def _of_runs(args, trained):
+    from export.trained import source_of
+    from keras_cnns import compare
+    from pipelines import dataset
+
+    found, sources = [], {}
+    for one in trained:
+        key = args.data or one.config.get("data")
+        if key not in sources:
+            sources[key] = source_of(one, args.data, args.data_dir)
+        row, model = compare.of_run(one, sources[key])
+        split = sources[key].splits["train"]
+        some = dataset.subset(split, dataset.stratified(split, compare.CALIBRATION))
+        found.append((row, model, dataset.pixels(some, model.input_shape[1:])))
+    rows = [row for row, _, _ in found]
+    _tell_apart(rows, args.runs)
+    notes = ["Accuracies were measured here, on test images."]
+    if len({source.fingerprint for source in sources.values()}) > 1:
+        notes.append("WARNING: the runs were measured on different images; name one by --data")
+    return rows, notes + _measured(found, args.format)
+
+
+def _tell_apart(rows, paths):
+    """Runs in folders of the same name are called by their whole paths."""
+    names = [row["model"] for row in rows]
+    for row, path in zip(rows, paths, strict=True):
+        if names.count(row["model"]) > 1:
+            row["model"] = str(path)
+
+
+def _measured(found, form):
+    """Time (row, model, images) one after the other; return how it was done, in words."""
+    from keras_cnns import compare, speed
+
+    watch = speed.stopwatch()
+    for i, (row, model, images) in enumerate(found, 1):
+        print(f"measuring {row['model']} ({i} of {len(found)})", file=sys.stderr, flush=True)
+        compare.measure(row, model, watch, form, images)
+    compare.in_seconds([row for row, _, _ in found], watch)
+    one = 1e3 * watch.seconds(1)
+    return [
+        f"Times: this machine, each round between two runs of {speed.REFERENCE} in float32 "
+        f"({one:.2f} ms, one thread); medians of the ratios, so that what else the machine did "
+        f"cancels out. Latency and size: {form} .tflite, one image, one thread; "
+        f"images a second: Keras, batch {compare.BATCH}, all cores."
+    ]
+
+
+def _show(rows, notes):
+    shown = sorted(rows, key=lambda row: -row["top1"])
+    cli.table(
+        ["model", "top-1", "M parameters", "M MACs", "images/s", "latency", "size"],
+        [
+            [row["model"], f"{100 * row['top1']:.2f}%", f"{row['params'] / 1e6:,.2f}",
+             f"{row['macs'] / 1e6:,.0f}", *_times(row)]
+            for row in shown
+        ],
+    )  # fmt: skip
+    for note in notes:
+        print(note)
+
+
+def _times(row):
+    if "latency_ms" not in row:
+        return ["-", "-", "-"]
+    return [
+        f"{row['images_per_second']:,.1f}",
+        f"{row['latency_ms']:.3f} ms",
+        f"{row['bytes'] / 1024:,.1f} KiB",
+    ]

@@ -1,0 +1,84 @@
+"""How long work takes on this machine, told as a multiple of fixed work done before and after it.
+
+On a machine that others use too, milliseconds change from minute to minute, and with them the work
+and its reference alike: their ratio stays.
+"""
+
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from export import models, tflite
+from export.freeze import Frozen
+from keras_cnns.registry import build_for_pixels
+
+REFERENCE = "resnet20_cifar"  # 41 million MACs, as a float32 .tflite on one thread
+ROUNDS = 15
+SECONDS = 20.0  # after which no further round of the same work is begun
+
+
+@dataclass
+class Stopwatch:
+    """Times work between two runs of the reference, round by round."""
+
+    reference: object  # a function without arguments
+    clock: object = time.perf_counter
+    seen: list = field(default_factory=list)  # seconds of the reference, all of them
+
+    def ratio(self, work, rounds=None):
+        """Median over rounds of the work's time by the mean of the reference's on both sides."""
+        work()  # warm, not timed
+        ratios, begun, before = [], self.clock(), self._seconds(self.reference)
+        for _ in range(rounds or ROUNDS):
+            seconds, after = self._seconds(work), self._seconds(self.reference)
+            ratios.append(2 * seconds / (before + after))
+            self.seen += [before, after]
+            before = after
+            if self.clock() - begun > SECONDS:
+                break
+        return statistics.median(ratios)
+
+    def seconds(self, ratio):
+        """A ratio in seconds of this machine: times the median of the reference."""
+        return ratio * statistics.median(self.seen)
+
+    def _seconds(self, work):
+        begun = self.clock()
+        work()
+        return self.clock() - begun
+
+
+def stopwatch():
+    """A Stopwatch whose reference is REFERENCE."""
+    model = build_for_pixels(REFERENCE)
+    return Stopwatch(once(converted(model, "float32", None)))
+
+
+def converted(model, form, images):
+    """The bytes of a model's .tflite file.
+
+    Args:
+        images: uint8 (n, height, width, channels) to calibrate on, for formats that need it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        Frozen(model).save(folder, batch=1)
+        return tflite.convert(folder, form, images)
+
+
+def once(content):
+    """A function that runs a .tflite file on one image, on one thread."""
+    phone = models.TFLiteModel(content)
+    phone.predict(np.zeros((1, *phone.input_shape), np.uint8))
+    return phone.interpreter.invoke
+
+
+def batches(model, size):
+    """A function that runs a Keras model on one batch, as a graph."""
+    import tensorflow as tf
+
+    images = tf.zeros((size, *model.input_shape[1:]))
+    graph = tf.function(lambda x: model(x, training=False))
+    return lambda: graph(images).numpy()
