@@ -109,6 +109,8 @@ def measure(row, model, watch, form, images=None):
         watch: a `speed.Stopwatch`.
         form: a key of `export.tflite.FORMATS`.
         images: uint8 (n, height, width, channels) to calibrate on; None, noise.
+
+    Latency is that of one image on one thread, throughput that of a batch on one core.
     """
     from keras_cnns import speed
 

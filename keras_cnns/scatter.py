@@ -16,7 +16,7 @@ from pipelines.files import whole_folder, write_json, write_text
 MARKER = "compare.json"
 OWNED = (MARKER, "compare.html", "compare.png", "accuracy.csv", "benchmark.csv")
 COSTS = {  # key: (words, divisor, more is better)
-    "images_per_second": (f"images a second (Keras, batch {BATCH})", 1, True),
+    "images_per_second": (f"images a second (Keras, batch {BATCH}, one core)", 1, True),
     "latency_ms": ("latency of the .tflite, ms, one thread", 1, False),
     "bytes": ("size of the .tflite, MB", 1e6, False),
     "macs": ("multiply-adds, millions", 1e6, False),

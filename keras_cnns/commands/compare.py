@@ -109,10 +109,10 @@ def _measured(found, form):
     compare.in_seconds([row for row, _, _ in found], watch)
     one = 1e3 * watch.seconds(1)
     return [
-        f"Times: this machine, each round between two runs of {speed.REFERENCE} in float32 "
-        f"({one:.2f} ms, one thread); medians of the ratios, so that what else the machine did "
-        f"cancels out. Latency and size: {form} .tflite, one image, one thread; "
-        f"images a second: Keras, batch {compare.BATCH}, all cores."
+        f"Times: CPU time on this machine, each round between two runs of {speed.REFERENCE} in "
+        f"float32 ({one:.2f} ms); medians of the ratios, so that what else the machine did cancels "
+        f"out. Latency and size: {form} .tflite, one image, one thread; images a second: Keras, "
+        f"batch {compare.BATCH}, a core. A GPU is not timed."
     ]
 
 
