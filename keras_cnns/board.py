@@ -62,9 +62,7 @@ class Board:
         with self.writers["train"].as_default(step=0):
             config = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
             tf.summary.text("config", "".join(f"    {line}\n" for line in config.splitlines()))
-            images = next(job.batches())[0]
-            images = job.strategy.experimental_local_results(images)[0]
-            tf.summary.image("first batch, augmented", tf.cast(images, tf.uint8), max_outputs=8)
+            tf.summary.image("first batch, augmented", job.sample(), max_outputs=8)
             metadata = tf.compat.v1.SummaryMetadata(
                 plugin_data={"plugin_name": "graph_keras_model", "content": b"1"}
             )

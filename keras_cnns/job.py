@@ -160,9 +160,15 @@ class Job:
 
     def batches(self, first_step=0):
         """An iterator over this process's batches, from a step on."""
-        if first_step not in self._datasets:
+        made = self._dataset(first_step)
+        if self.strategy.num_replicas_in_sync == 1:
+            return iter(made)
+        return iter(self.strategy.distribute_datasets_from_function(lambda _: made))
+
+    def _dataset(self, first_step):
+        if first_step not in self._datasets:  # one is kept: it may hold all images, decoded
             self._datasets = {first_step: self._training(first_step)}
-        return iter(self._datasets[first_step])
+        return self._datasets[first_step]
 
     def _training(self, first_step):
         settings, replicas = self.settings, self.strategy.num_replicas_in_sync
@@ -177,7 +183,11 @@ class Job:
             return made
         if replicas > count:  # each device of this process takes its part
             made = made.rebatch(self.batch // replicas, drop_remainder=True)
-        return self.strategy.distribute_datasets_from_function(lambda _: made)
+        return made
+
+    def sample(self):
+        """The first augmented images of this process, uint8 (n, height, width, channels)."""
+        return next(iter(self._dataset(0)))[0]
 
     def names_of(self, step):
         """Names of the images of a step, counted from 0."""

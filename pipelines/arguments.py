@@ -18,8 +18,12 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args=None, namespace=None):
         """Parse, after looking for unknown flags: argparse would first ask for missing ones."""
         for word in args:
+            if word == "--":  # what follows is for another command
+                break
             flag = word.split("=")[0]
             known = self._option_string_actions
             if flag.startswith("--") and flag not in known:
                 self.error(f"unknown flag {flag}; {did_you_mean(flag, known)}")
-        return super().parse_args(args, namespace)
+        # key=value words may stand between flags; argparse by itself takes the first row of them.
+        parse = super().parse_args if "--" in args else super().parse_intermixed_args
+        return parse(args, namespace)
