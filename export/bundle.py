@@ -21,7 +21,7 @@ from export.limits import Options
 from pipelines import cli, dataset, decode
 from pipelines.errors import CheckFailed, UserError, did_you_mean
 from pipelines.files import claim, whole_folder, write_json, write_text
-from pipelines.sources import absolute
+from pipelines.sources.recorded import record
 
 
 @dataclass
@@ -207,6 +207,7 @@ def _few(names):
 
 
 def _card(making):
+    known = record(making.source)
     making.card |= {
         "name": making.model.name,
         "labels": making.labels,
@@ -217,11 +218,7 @@ def _card(making):
         },
         "output": {"name": OUTPUT, "shape": [len(making.labels)]},
         "preprocessing": " ".join(decode.__doc__.split("\n\n", 1)[1].split()),
-        "data": {
-            "source": absolute(making.source.spec),
-            "fingerprint": making.source.fingerprint,
-            "split": "test",
-        },
+        "data": {"source": known.pop("data"), **known, "split": "test"},
         "about": asdict(making.options),
         "versions": {name: version(name) for name in ("tensorflow", "keras", "ai-edge-litert")},
     }

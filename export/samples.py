@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from export import models
-from pipelines import check as images
 from pipelines import dataset, decode
+from pipelines.check import image as images
 
 COUNT = 10  # held-out images, beside two odd files made from them
 LONGEST = 320  # pixels of a side; larger pictures are shrunken to this, or to the model's size

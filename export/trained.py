@@ -1,11 +1,13 @@
 """What a training left behind, found again by the folder of its run or by the model's file."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import DamagedFile, UserError, did_you_mean
 
 CONFIG = "config.yaml"  # its presence makes a folder a run
+CARD = "model.json"  # of a bundle
 LABELS = "labels.txt"
 MODEL = "model.keras"
 CHECKPOINTS = "checkpoints"
@@ -47,12 +49,29 @@ def find(path, *, suffixes=(".keras", ".tflite", ".onnx")):
     if path.suffix not in suffixes:
         raise UserError(f"{path} is no run and no {' or '.join(suffixes)} file")
     folder = path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
-    return Trained(path, _labels(folder), config_of(folder))
+    return Trained(path, _labels(folder), config_of(folder) or _of_bundle(folder))
 
 
 def _labels(folder):
     file = folder / LABELS
     return tuple(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else None
+
+
+def _of_bundle(folder):
+    """What the card of a bundle says of its source; empty where there is none."""
+    file = folder / CARD
+    if not file.is_file():
+        return {}
+    try:
+        return source_in(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError):
+        raise DamagedFile(f"{file} is damaged: it does not say where its images are") from None
+
+
+def source_in(card):
+    """The recorded source of a bundle's card, as a run's config has it."""
+    data = dict(card["data"])
+    return {"data": data.pop("source"), **data}
 
 
 def config_of(folder):
@@ -71,18 +90,29 @@ def config_of(folder):
     return config
 
 
-def source_of(trained, spec, data_dir, *, flag="--data"):
+def source_of(trained, spec, data_dir, *, flag="--data", changed_data=False):
     """Open the source that the user names, else the one of the training.
 
+    The one of the training must be what it was then; another, named explicitly, need not.
+
+    Args:
+        trained: a `Trained`.
+        spec: what the user names, or None.
+        data_dir: where prepared TFDS sets lie.
+        flag: by which the user names a source.
+        changed_data: accept that the source of the training holds other images now.
+
     Raises:
-        UserError: neither is known.
+        UserError: neither is known, or the images are not those of the training.
     """
     from pipelines.sources import open_source
+    from pipelines.sources.recorded import is_same, reopen
 
-    if spec is None and "data" not in trained.config:
+    config = trained.config
+    if spec is None and "data" not in config:
         raise UserError(f"{trained.path} does not say what it was trained on; name it by {flag}")
-    if spec is None:
-        spec, data_dir = trained.config["data"], data_dir or trained.config.get("data_dir")
+    if spec is None or is_same(config, spec, data_dir):
+        return reopen(config, data_dir=data_dir, changed_data=changed_data, by=trained.path)
     return open_source(spec, data_dir=data_dir)
 
 
@@ -97,3 +127,9 @@ def tflite_files(path):
     if not files:
         raise UserError(f"{path} holds no .tflite file")
     return [find(file, suffixes=(".tflite",)).path for file in files]
+
+
+def add_changed_data(parser):
+    """Add the flag that lets a changed source pass; see `source_of`."""
+    help = "accept that the images of the training have changed since"
+    parser.add_argument("--changed-data", action="store_true", help=help)

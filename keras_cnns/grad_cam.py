@@ -146,8 +146,8 @@ def write(trained, answers, paths, out):
         UserError: a .tflite file, or a network without a convolutional map.
     """
     from export import models
-    from pipelines.check import inspect
-    from pipelines.decode import decode, load
+    from pipelines.check.image import inspect
+    from pipelines.decode import load, picture
 
     model = models.load_keras(trained.path)
     names = list(trained.labels or [f"class {i}" for i in range(model.output_shape[-1])])
@@ -158,8 +158,7 @@ def write(trained, answers, paths, out):
             said, probability = answer["answers"][0]
             pixels = load(path, facts, model.input_shape[1:])
             cam = grad_cam(model, pixels[None], np.array([names.index(said)]))[0]
-            data = tf.io.read_file(str(path))
-            image = decode(data, facts.orientation, facts.alpha).numpy()
+            image = picture(path, facts).numpy()
             file = _free(Path(path).stem, [row["file"] for row in told])
             overlay(image, cam).save(folder / file)
             told.append(

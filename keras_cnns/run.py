@@ -20,6 +20,7 @@ METRICS = "metrics.json"
 OWNED = (
     *(CONFIG, LABELS, MODEL, METRICS, "env.json", "history.csv", "curves.png", "augmentation.png"),
     *("checkpoints", "tensorboard", "bundle", "bundle.failed", "report-*", "bad_batch.json"),
+    "skipped.txt",  # the bad images that were left out
 )
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "ai-edge-litert")
 TEMPORARY = re.compile(r"\.\d+\..+")  # a file of `files.whole_file` that a kill left behind

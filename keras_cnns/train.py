@@ -21,13 +21,15 @@ from pipelines import settings as knobs
 from pipelines.errors import EnvironmentFault, TrainingFailed, UserError
 from pipelines.files import whole_file, write_json, write_text
 from pipelines.preview import write as write_preview
-from pipelines.sources import absolute, open_source
+from pipelines.sources import absolute
+from pipelines.sources.base import change
+from pipelines.sources.recorded import record, reopen
 
 LAST = "last.keras"  # in the checkpoints' folder: the model of a training that ended early
 GROWTH = 3  # checkpoints' worth of space that has to be free before a training begins
 
 
-def train(name, source, settings, out, *, recipe="plain", data_dir=None, bar=False):
+def train(name, source, settings, out, *, recipe="plain", bar=False):
     """Train a network and write the run.
 
     Args:
@@ -36,7 +38,6 @@ def train(name, source, settings, out, *, recipe="plain", data_dir=None, bar=Fal
         settings: a `recipes.Training`.
         out: the run's folder; it must not hold anything yet.
         recipe: the name of the recipe that `settings` began as, for the record.
-        data_dir: where the source's prepared TFDS sets lie, for the record.
         bar: show a progress bar, not a line an epoch.
 
     Returns:
@@ -57,14 +58,17 @@ def train(name, source, settings, out, *, recipe="plain", data_dir=None, bar=Fal
     if job.dropped:
         progress.say(f"drawn anew, for other classes: {', '.join(job.dropped)}")
     if not job.chief:
-        return _follow(job, out, _config(job, recipe, data_dir, xla=False))
+        return _follow(job, out, _config(job, recipe, xla=False))
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         run.claim_held(out)
         xla, reason = devices.choose_xla(job, settings)
         progress.say(reason)
-        config = _config(job, recipe, data_dir, xla=xla)
+        config = _config(job, recipe, xla=xla)
         run.write_start(out, config, source.classes)
+        if source.skipped:
+            lines = [finding.text for finding in source.skipped]
+            write_text(out / "skipped.txt", "\n".join(lines) + "\n")
         return _go_on(job, out, config, bar)
 
 
@@ -91,7 +95,7 @@ def resume(out, *, changes=None, named=None, bar=False):
         return run.metrics(out)
     settings = recipes.of_config(config)
     _refuse_changes(settings, changes or {}, config, named or {})
-    source = open_source(config["data"], data_dir=config.get("data_dir"))
+    source = reopen(config, changed_data=True)  # refused in other words, without that way out
     _refuse_other_images(config, source, out)
     fresh = not Checkpoints(out / CHECKPOINTS).steps()
     job = Job(config["model"], source, settings, pixels=config.get("pixels"), fill=fresh)
@@ -102,10 +106,10 @@ def resume(out, *, changes=None, named=None, bar=False):
 
 
 def _refuse_other_images(config, source, out):
-    if source.fingerprint != config["fingerprint"]:
+    if what := change(config["fingerprint"], source.fingerprint):
         raise UserError(
-            f"the images of {config['data']} are not those that {out} was begun with; put them "
-            "back, or start anew with another --out"
+            f"the images of {config['data']} are not those that {out} was begun with: {what}; put "
+            "them back, or start anew with another --out"
         )
 
 
@@ -122,17 +126,16 @@ def _refuse_changes(settings, changes, config, named):
             )
 
 
-def _config(job, recipe, data_dir, *, xla):
+def _config(job, recipe, *, xla):
     """What config.yaml holds: enough to do the same again."""
     source = job.source
-    data_dir = data_dir and os.path.abspath(os.path.expanduser(data_dir))
-    config = {"model": job.name, "data": absolute(source.spec), "data_dir": data_dir}
+    config = {"model": job.name} | record(source)
     config |= {"recipe": recipe} | knobs.plain(job.settings)
     if config["weights"]:
         config["weights"] = os.path.abspath(os.path.expanduser(config["weights"]))
     pixels = [_plain(part) for part in job.pixels] if job.pixels else None
     config |= {"image_size": job.shape[0], "channels": job.shape[2], "pixels": pixels}
-    return config | {"xla": xla, "fingerprint": source.fingerprint}
+    return config | {"xla": xla}
 
 
 def _plain(value):

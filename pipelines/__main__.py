@@ -7,6 +7,7 @@ from pipelines.cli import Command
 
 COMMANDS = {
     "check": Command("decode every image of a source and count them", "pipelines.commands.check"),
+    "pack": Command("write a source as a sharded TFDS data set", "pipelines.commands.pack"),
     "preview": Command("draw a contact sheet of augmented images", "pipelines.commands.preview"),
 }
 

@@ -7,7 +7,11 @@ as 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), then stretched to the model's hei
 bilinear interpolation (antialiased when it shrinks), and rounded to uint8.
 """
 
+from pathlib import Path
+
 import tensorflow as tf
+
+from pipelines.check.convert import plain
 
 # EXIF orientation 1..8: transpose first, then mirror left-right, then up-down.
 UPRIGHT = ((0, 0, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1), (1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 0, 1))
@@ -78,8 +82,13 @@ def to_uint8(image):
 
 def load(path, facts, shape):
     """Read one file, of known `check.ImageFacts`, as a uint8 array of a model's shape."""
-    image = decode(tf.io.read_file(str(path)), facts.orientation, facts.alpha)
-    return to_size(image, shape).numpy()
+    return to_size(picture(path, facts), shape).numpy()
+
+
+def picture(path, facts):
+    """Read one file, of known `check.ImageFacts`, in its own size; see `decode`."""
+    data = plain(Path(path).read_bytes(), facts.form)
+    return decode(data, facts.orientation, facts.alpha)
 
 
 def golden(path, shape):
@@ -98,9 +107,8 @@ def golden(path, shape):
         check.Fault: the file cannot be used.
     """
     from hashlib import sha256
-    from pathlib import Path
 
-    from pipelines.check import inspect
+    from pipelines.check.image import inspect
 
     pixels = load(path, inspect(path), shape)
     rows, columns = ([0, side // 2, side - 1] for side in pixels.shape[:2])

@@ -31,6 +31,24 @@ def whole_file(path):
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder):
+    """Remove what `whole_file` left half-written in a folder when its process was killed."""
+    for path in Path(folder).glob(".*.*"):
+        pid = path.name.split(".")[1]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is another user's
+    return True
+
+
 @contextlib.contextmanager
 def whole_folder(path):
     """Give a temporary folder beside `path`, which takes its place at the end.

@@ -5,12 +5,15 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pipelines import cli
+
+ROOT = Path(__file__).parent.parent
 
 
 def draw(path, *, size=(12, 10), mode="RGB", seed=0, **save):
@@ -82,3 +85,11 @@ def bundled(trained, digits, tmp_path_factory):
     limits = Limits(max_drop=2.0, images=200)
     bundle.bundle(trained / "model.keras", None, digits, out, bundle.formats(None), limits)
     return out
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """No test reads or writes the cache of the person who runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

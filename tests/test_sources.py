@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipelines import dataset
+from pipelines.check import BadSource
 from pipelines.errors import UserError
 from pipelines.sources import FORMS, base, open_source
 from tests.conftest import draw
@@ -153,6 +154,10 @@ def test_a_folder_of_grey_images_is_grey(tmp_path):
     assert folder(tmp_path).channels == 3
 
 
+def warned(source):
+    return {finding.rule for finding in source.warnings}
+
+
 def nest(photos):
     for name in ("cat", "dog"):
         (photos / name).rename(photos / f"{name}2")
@@ -174,14 +179,99 @@ def twins(photos):
     (photos / "dog").rename(photos / unicodedata.normalize("NFD", "é"))
 
 
+def one_folder_down(photos):
+    moved(photos, "inner")
+
+
+def splits_down(photos):
+    moved(photos, "train")
+    moved(photos, "inner")
+
+
+def moved(photos, *names):
+    """Put what lies in the root one folder deeper."""
+    inner = photos.joinpath(*names)
+    entries = list(photos.iterdir())
+    inner.mkdir(parents=True)
+    for entry in entries:
+        entry.rename(inner / entry.name)
+
+
+def split_images(photos):
+    for old, new in (("cat", "train"), ("dog", "val")):
+        (photos / old).rename(photos / new)
+
+
+def split_and_others(photos):
+    moved(photos, "train")
+    draw(photos / "extra" / "1.png")
+
+
+def two_trains(photos):
+    moved(photos, "train")
+    shutil.copytree(photos / "train", photos / "Training")
+
+
+def empty_in_train(photos):
+    moved(photos, "train")
+    (photos / "train" / "mouse").mkdir()
+
+
+def other_files(photos):
+    (photos / "mouse").mkdir()
+    (photos / "mouse" / "1.heic").write_bytes(b"x")
+
+
+def broken_class(photos):
+    (photos / "mouse").mkdir()
+    for i in range(4):
+        (photos / "mouse" / f"{i}.jpg").write_bytes(b"no")
+
+
+def same_ten(photos):
+    for i in range(10):
+        draw(photos / "mouse" / f"{i}.png")
+
+
+def no_unicode(photos):
+    os.rename(photos / "cat", os.fsencode(photos) + b"/c\xe9")
+
+
+def flat(photos):
+    for c in ("cat", "dog"):
+        for file in (photos / c).iterdir():
+            file.rename(photos / f"{c}{file.name}")
+        (photos / c).rmdir()
+
+
+def empty_val(photos):
+    moved(photos, "train")
+    (photos / "val").mkdir()
+    draw(photos / "val" / "1.png")
+
+
 SHAPES = {
     "empty root": (lambda p: [shutil.rmtree(p / c) for c in ("cat", "dog")], "no class folders"),
     "one class": (lambda p: shutil.rmtree(p / "cat"), "one class, 'dog'"),
     "empty class": (lambda p: (p / "mouse").mkdir(), "mouse holds no images"),
-    "one deeper": (nest, "try folder:"),
+    "one deeper": (nest, "one folder too deep .*cat/sub"),
+    "one deeper, in one folder": (one_folder_down, "try folder:.*inner"),
+    "one deeper, with splits": (splits_down, "try folder:.*inner"),
+    "split folders without classes": (split_images, "hold no class folders"),
+    "split folders and others": (split_and_others, "others beside them \\(extra\\)"),
+    "two train folders": (two_trains, "two folders for train"),
+    "no train folder": (lambda p: moved(p, "test"), "no train folder"),
+    "empty class in train": (empty_in_train, "mouse holds no images"),
+    "class of other files": (other_files, "only 1 file.s. that are not used .*.heic"),
+    "class of bad images": (broken_class, "class 'mouse' has no image that can be used"),
+    "class of one image ten times": (same_ten, "'mouse' has 1 different image"),
+    "name with a line end": (lambda p: (p / "cat").rename(p / "c\nt"), "no plain text"),
+    "name that is no Unicode": (no_unicode, "no plain text"),
+    "images without classes": (flat, "20 image.s. but no class folders"),
+    "val of nothing": (empty_val, "val holds 1 image.* but no class folders"),
     "unknown class in val": (split_with_unknown, "did you mean dog"),
     "too few": (lambda p: draw(p / "mouse" / "1.png"), "'mouse' has 1 different image"),
-    "bad image": (lambda p: (p / "cat" / "x.jpg").write_bytes(b"no"), "x.jpg is not an image"),
+    "bad image": (lambda p: (p / "cat" / "x.jpg").write_bytes(b"no"), "x.jpg is a text file"),
     "unicode twins": (twins, "same name"),
 }
 
@@ -192,6 +282,125 @@ def test_a_bad_folder_is_refused_in_words(shape, photos):
     break_it(photos)
     with pytest.raises(UserError, match=message):
         folder(photos)
+
+
+def test_all_that_is_wrong_with_a_folder_is_told_at_once(photos):
+    (photos / "mouse").mkdir()
+    (photos / "cat" / "x.jpg").write_bytes(b"")
+    draw(photos / "rat" / "1.png")
+    with pytest.raises(BadSource) as caught:
+        folder(photos)
+    rules = {fault.rule for fault in caught.value.findings.faults}
+    assert rules == {"empty_class", "empty", "too_few"}
+
+
+def copy_class(photos):
+    shutil.copy(photos / "cat" / "0.png", photos / "dog" / "from cat.png")
+
+
+def copies(photos):
+    for i in range(10):
+        shutil.copy(photos / "cat" / "0.png", photos / "cat" / f"copy{i}.png")
+
+
+def leak(photos):
+    moved(photos, "train")
+    shutil.copytree(photos / "train", photos / "test")
+
+
+def many(photos):
+    for i in range(120):
+        draw(photos / "mouse" / f"{i}.png", seed=1000 + i)
+
+
+def lacking(photos):
+    moved(photos, "train")
+    for i in range(3):
+        draw(photos / "val" / "cat" / f"{i}.png", seed=900 + i)
+    (photos / "val" / "dog").mkdir()
+
+
+def linked_above(photos):
+    (photos / "cat" / "loop").symlink_to(photos)
+    (photos / "loop").symlink_to(".")
+
+
+ODD = {
+    "case twins": (lambda p: (p / "dog").rename(p / "Cat"), {"case_twins"}),
+    "spaces": (lambda p: (p / "dog").rename(p / "cat "), {"case_twins"}),
+    "two classes": (copy_class, {"two_classes"}),
+    "copies": (copies, {"copies"}),
+    "leak": (leak, {"leak"}),
+    "imbalance": (many, {"imbalance"}),
+    "stray": (lambda p: draw(p / "stray.png"), {"stray"}),
+    "deeper": (lambda p: draw(p / "cat" / "more" / "1.png"), {"deeper"}),
+    "class lacking in val": (lacking, {"missing_class"}),
+    "folder with an image's name": (lambda p: (p / "cat" / "x.jpg").mkdir(), set()),
+    "links to folders above": (linked_above, set()),
+    "clutter": (lambda p: (p / "__MACOSX" / "cat").mkdir(parents=True), set()),
+    "notebook's checkpoints": (lambda p: (p / ".ipynb_checkpoints").mkdir(), set()),
+}
+
+
+@pytest.mark.parametrize("shape", ODD)
+def test_an_odd_folder_is_used_and_told(shape, photos):
+    break_it, rules = ODD[shape]
+    before = {k: len(s) for k, s in folder(photos).splits.items()}
+    break_it(photos)
+    source = folder(photos)
+    if shape == "imbalance":
+        rules = rules | {"imbalance"}
+        weights = np.array(source.class_weights())
+        assert weights[0] > 5 * weights[2]
+        counts = np.array(source.counts()["train"])
+        assert (weights * counts).sum() == pytest.approx(counts.sum())
+    assert warned(source) == rules
+    assert all(len(split) for split in source.splits.values())
+    if not rules:
+        assert {k: len(s) for k, s in source.splits.items()} == before
+
+
+def test_the_same_bytes_are_kept_in_one_split_also_over_classes(photos):
+    for i in range(10):
+        shutil.copy(photos / "cat" / f"{i}.png", photos / "dog" / f"cat{i}.png")
+    source = folder(photos)
+    places = {}
+    for split in source.splits.values():
+        for digest in split.digests:
+            places.setdefault(digest, set()).add(id(split))
+    assert all(len(splits) == 1 for splits in places.values())
+    pairs = next(f for f in source.warnings if f.rule == "two_classes").files
+    assert len(pairs) == 10
+    assert f"{photos}/cat/0.png = {photos}/dog/cat0.png" in pairs
+
+
+def test_a_train_folder_given_alone_is_told_of_its_val(photos):
+    for name in ("train", "val"):
+        shutil.copytree(photos, photos.parent / "set" / name)
+    source = folder(photos.parent / "set" / "train")
+    assert warned(source) == {"beside"}
+
+
+def test_bad_images_are_left_out_where_that_is_asked_for(photos):
+    before = folder(photos)
+    for i in range(3):
+        (photos / "cat" / f"bad{i}.jpg").write_bytes(b"<html>")
+    with pytest.raises(BadSource, match="3 bad images"):
+        folder(photos)
+    source = open_source(f"folder:{photos}", bad_images="skip")
+    assert source.fingerprint == before.fingerprint
+    assert [f.rule for f in source.skipped] == ["foreign"] * 3
+    assert "skipped" in warned(source)
+    for file in list((photos / "cat").glob("*.png"))[2:]:
+        file.write_bytes(b"<html>")
+    with pytest.raises(BadSource, match="too few to share"):
+        open_source(f"folder:{photos}", bad_images="skip")
+    for file in (photos / "cat").glob("*.png"):
+        file.write_bytes(b"<html>")
+    with pytest.raises(BadSource, match="'cat' has no image that can be used"):
+        open_source(f"folder:{photos}", bad_images="skip")
+    with pytest.raises(UserError, match="did you mean skip"):
+        open_source(f"folder:{photos}", bad_images="skipp")
 
 
 def test_unknown_sources_are_answered_with_near_ones(photos):

@@ -10,7 +10,7 @@ def flags(parser):
 
 def run(args):
     """Run every file of a bundle again; status 1 where one misses a limit."""
-    from export.trained import Trained, source_of
+    from export.trained import Trained, source_in, source_of
     from pipelines.quiet import quiet
 
     limits = checks.limits(args)
@@ -18,7 +18,8 @@ def run(args):
         from export.bundle import check
         from export.card import read_card
     card = read_card(args.bundle)
-    known = Trained(args.bundle, tuple(card["labels"]), {"data": card["data"]["source"]})
-    report = check(args.bundle, source_of(known, args.data, args.data_dir), limits)
+    known = Trained(args.bundle, tuple(card["labels"]), source_in(card))
+    source = source_of(known, args.data, args.data_dir, changed_data=args.changed_data)
+    report = check(args.bundle, source, limits)
     checks.show(report, args)
     return 0 if report["passed"] else 1

@@ -6,12 +6,14 @@ from pipelines import cli
 
 
 def flags(parser):
+    from export.trained import add_changed_data
     from keras_cnns.crops import WAYS
     from pipelines.sources import HELP
 
     parser.add_argument("model", metavar="RUN|MODEL.keras|MODEL.tflite", help="what to evaluate")
     parser.add_argument("--data", metavar="SOURCE", help=f"{HELP} (default: that of the training)")
     parser.add_argument("--data-dir", metavar="DIR", help="where prepared TFDS sets lie")
+    add_changed_data(parser)
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))
     parser.add_argument(
         "--tta", choices=WAYS,
@@ -39,9 +41,8 @@ def run(args):
         from keras_cnns import report as reports
         from keras_cnns.evaluate import evaluate
     out = _place(args, trained, reports)
-    report = evaluate(
-        trained, source := source_of(trained, args.data, args.data_dir), args.split, tta=args.tta
-    )
+    source = source_of(trained, args.data, args.data_dir, changed_data=args.changed_data)
+    report = evaluate(trained, source, args.split, tta=args.tta)
     reports.show(report)
     if args.plot:
         import numpy as np

@@ -1,5 +1,6 @@
 """train: a network, a source, a recipe, and a run folder."""
 
+import dataclasses
 import sys
 
 from pipelines import cli
@@ -20,6 +21,7 @@ def what_to_train(parser):
     import argparse
 
     from keras_cnns.recipes import Training
+    from pipelines.commands.source import add_checks
     from pipelines.settings import add_flags
     from pipelines.sources import HELP
 
@@ -29,6 +31,7 @@ def what_to_train(parser):
     parser.add_argument("--data-dir", metavar="DIR", help="where prepared TFDS sets lie")
     parser.add_argument("--recipe", metavar="NAME", help="named settings (default: plain)")
     parser.add_argument("--config", metavar="FILE", help="a run's config.yaml, to do it again")
+    add_checks(parser)
     add_flags(parser, Training)
     parser.add_argument("settings", nargs="*", metavar="key=value", help="any setting")
 
@@ -62,7 +65,7 @@ def run(args):
     else:
         metrics = train.train(
             job["model"], opened(job), job["training"], out,
-            recipe=job["recipe"], data_dir=job["data_dir"], bar=bar,
+            recipe=job["recipe"], bar=bar,
         )  # fmt: skip
     if metrics is not None:
         _tell(metrics, out, args.json)
@@ -77,16 +80,20 @@ def wanted(args):
     from keras_cnns import recipes
     from keras_cnns.registry import find
     from pipelines import recipes as augmentations
+    from pipelines.check import Checks
     from pipelines.errors import UserError
     from pipelines.settings import resolve
 
     config = _read_config(args.config) if args.config else {}
     job = {"model": None, "data": None, "data_dir": None, "recipe": "plain"}
+    job |= dataclasses.asdict(Checks())
     job |= {name: config[name] for name in job if name in config}
     job |= {name: value for name in job if (value := getattr(args, name)) is not None}
     for name in ("model", "data"):
         if job[name] is None:
             raise UserError(f"name a {'network' if name == 'model' else 'source'} with --{name}")
+    checks = resolve(Checks(), {name: job[name] for name in dataclasses.asdict(Checks())})
+    job |= dataclasses.asdict(checks)
     find(job["model"])
     base = recipes.find(job["recipe"])
     if config and args.recipe is None:
@@ -98,15 +105,19 @@ def wanted(args):
 
 def _named(args):
     """What a resumed run must have been begun with, where the user names it again."""
-    names = ("model", "data", "data_dir", "recipe")
+    names = ("model", "data", "data_dir", "recipe", "bad_images")
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def opened(job):
-    """The source of `wanted`."""
-    from pipelines.sources import open_source
+    """The source of `wanted`; what is odd about it is told on the error output."""
+    from pipelines.check.findings import lines
+    from pipelines.sources.recorded import reopen
 
-    return open_source(job["data"], data_dir=job["data_dir"])
+    source = reopen(job)
+    for line in lines(source.warnings):
+        print(line, file=sys.stderr)
+    return source
 
 
 def _read_config(path):

@@ -1,43 +1,72 @@
-"""check: decode every image of a source, and count them."""
+"""check: decode every image of a source, count them, and say all that is odd."""
 
 from pipelines import cli
-from pipelines.commands.source import add_source
+from pipelines.commands.source import add_checks, add_source
 
 
 def flags(parser):
     add_source(parser)
+    add_checks(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 
 
 def run(args):
-    """Decode every image, and say what was found."""
+    """Check every image, and say what was found."""
+    from pipelines.check import BadSource
+    from pipelines.commands.source import checks
     from pipelines.sources import open_source
 
-    source = open_source(args.source, data_dir=args.data_dir)
+    try:
+        source = open_source(args.source, data_dir=args.data_dir, checks=checks(args))
+    except BadSource as bad:
+        if args.json:
+            cli.print_json({"source": args.source, "passed": False} | found(bad.findings))
+        raise
     summarize(source)
     if args.json:
-        cli.print_json(
-            {
-                "source": source.spec,
-                "classes": source.classes,
-                "channels": source.channels,
-                "counts": source.counts(),
-                "ignored": source.ignored,
-                "fingerprint": source.fingerprint,
-            }
-        )
+        cli.print_json(report(source))
     else:
         from shlex import quote
 
         spec = quote(source.spec)
+        if args.data_dir:
+            spec += f" --data-dir {quote(args.data_dir)}"
         cli.next_commands(
             f"python -m pipelines preview {spec} --out preview.png",
             f"python -m keras_cnns train --model lenet --data {spec} --out runs/first",
         )
 
 
+def report(source):
+    """All that is known of a source, as plain data."""
+    from pipelines.check import Findings
+
+    findings = Findings([], list(source.warnings), list(source.skipped), source.ignored)
+    return {
+        "source": source.spec,
+        "passed": True,
+        "classes": source.classes,
+        "channels": source.channels,
+        "counts": source.counts(),
+        "class_weights": source.class_weights(),
+        "fingerprint": source.fingerprint,
+    } | found(findings)
+
+
+def found(findings):
+    """Faults, warnings, skipped and ignored, as plain data."""
+    kinds = {kind: getattr(findings, kind) for kind in ("faults", "warnings", "skipped")}
+    plain = {
+        kind: [{"rule": f.rule, "text": f.text, "files": f.files} for f in of_kind]
+        for kind, of_kind in kinds.items()
+    }
+    return plain | {"ignored": dict(sorted(findings.ignored.items()))}
+
+
 def summarize(source):
     """Print what a source holds."""
+    from pipelines.check.findings import lines
+
     kind = "grey" if source.channels == 1 else "colour"
     total = sum(len(split) for split in source.splits.values())
     print(f"{source.spec}: {total:,} {kind} images in {len(source.classes)} classes")
@@ -52,3 +81,5 @@ def summarize(source):
     cli.table(["class", *counts], rows)
     for what, count in source.ignored.items():
         print(f"left out: {count:,} x {what}")
+    for line in lines(source.warnings):
+        print(line)

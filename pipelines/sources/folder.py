@@ -4,52 +4,54 @@ The user's folder is read, never written.
 """
 
 import os
-import unicodedata
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.check import EXTENSIONS, display, inspect_all
-from pipelines.errors import UserError, did_you_mean
-from pipelines.sources.base import SPLITS, TEST, VAL, Source, Split, assign, fingerprint
+from pipelines.check import EXTENSIONS, Findings, Place, display
+from pipelines.errors import EnvironmentFault, UserError, did_you_mean
+from pipelines.sources.names import ALIASES, check_classes
+from pipelines.sources.stored import Part, assemble
 
-ALIASES = {"train": "train", "training": "train", "val": "val", "valid": "val"} | {
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-CLUTTER = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what systems leave behind, with dot-files
+CLUTTER = {  # what systems leave behind, with dot-files; in small letters
+    "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "icon\r",
+    "system volume information", "lost+found",
+}  # fmt: skip
 
 
 @dataclass
-class Listing:
-    """The image files of one class root, and what lay beside them."""
+class Inside:
+    """What lies in one folder, clutter left out."""
 
-    files: dict[str, list[str]]  # {class: paths}
-    ignored: Counter
+    folders: list = field(default_factory=list)  # names
+    images: list = field(default_factory=list)
+    others: list = field(default_factory=list)
 
 
-def open_source(spec, root, _):
-    """Open a folder, every image decoded once; see `pipelines.check` for what is refused."""
+def open_source(spec, root, options):
+    """Open a folder, every image checked; see docs/data.md for what is said of which folder."""
     root = Path(root).expanduser()
     if not root.is_dir():
         raise UserError(_missing(root))
-    ignored = Counter()
-    roots = _split_roots(root)
-    if roots != {"train": root}:
-        for entry in _entries(root, ignored):
-            ignored["file outside the class folders"] += not entry.is_dir()
-    listings = {split: _list(folder, ignored) for split, folder in roots.items()}
-    classes = _classes(root, listings)
-    if "train" not in listings:
+    findings = Findings()
+    roots = _split_roots(root, findings)
+    found = {split: _classes_of(folder, split, findings) for split, folder in roots.items()}
+    if "train" not in found:
         raise UserError(f"{display(root)} has folders {sorted(roots)} but no train folder")
-    return _source(spec, classes, listings, ignored)
+    classes = _names(root, found, findings)
+    _beside(root, roots, findings)
+    given = {split: _part(by_class, classes) for split, by_class in found.items()}
+    if findings.faults and not any(len(part.labels) for part in given.values()):
+        findings.stop(spec)
+    name = f"folder {os.path.realpath(root)}"
+    return assemble(spec, classes, given, findings, options.checks, cache_name=name)
 
 
 def _missing(root):
     if root.exists():
+        if root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
+            return f"{display(root)} is an archive; unpack it and name the folder"
         return f"{display(root)} is a file; a source is a folder with one folder for each class"
     parent = root.parent
     if not parent.is_dir():
@@ -58,132 +60,194 @@ def _missing(root):
     return f"no folder {display(root)}; {did_you_mean(root, near)}"
 
 
-def _split_roots(root):
+def look(folder, findings=None):
+    """List a folder, sorted by name; clutter and links to folders above are counted.
+
+    Raises:
+        EnvironmentFault: it cannot be listed.
+    """
+    ignored = (findings or Findings()).ignored
+    inside = Inside()
+    try:
+        entries = sorted(os.scandir(folder), key=lambda e: os.fsencode(e.name))
+    except OSError as error:
+        raise EnvironmentFault(f"{display(folder)} cannot be listed: {error.strerror}") from None
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name.lower() in CLUTTER:
+            ignored["dot-file" if entry.name.startswith(".") else display(entry.name)] += 1
+        elif _is_folder(entry):
+            if entry.is_symlink() and _above(entry.path):
+                ignored["link to a folder above"] += 1
+            else:
+                inside.folders.append(entry.name)
+        elif Path(entry.name).suffix.lower() in EXTENSIONS:
+            inside.images.append(entry.name)
+        else:
+            inside.others.append(entry.name)
+    return inside
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _above(link):
+    """Whether a link leads to the folder it is in, or to one above: a walk would never end."""
+    here, there = (os.path.realpath(path) for path in (os.path.dirname(link), link))
+    return os.path.commonpath([here, there]) == there
+
+
+def _split_roots(root, findings):
     """{split: folder of its classes}; {"train": root} where the user made no splits."""
-    found = {}
-    for entry in _entries(root, Counter()):
-        if not entry.is_dir():
-            continue
-        split = ALIASES.get(entry.name.lower())
-        if split is None or not any(child.is_dir() for child in os.scandir(entry.path)):
-            return {"train": root}  # a class may be called "test", if it holds images
-        if split in found:
-            raise UserError(f"{display(root)} has two folders for {split}: keep one")
-        found[split] = Path(entry.path)
-    return found or {"train": root}
-
-
-def _entries(folder, ignored):
-    """What lies in a folder, sorted by name, clutter left out and counted."""
-    entries = []
-    for entry in sorted(os.scandir(folder), key=lambda e: os.fsencode(e.name)):
-        if entry.name.startswith(".") or entry.name in CLUTTER:
-            ignored["dot-file" if entry.name.startswith(".") else entry.name] += 1
-        else:
-            entries.append(entry)
-    return entries
-
-
-def _list(root, ignored):
-    files = {}
-    for entry in _entries(root, ignored):
-        if entry.is_dir():
-            files[entry.name] = _images(root, entry, ignored)
-        else:
-            ignored["file outside the class folders"] += 1
-    if not files:
+    top = look(root)
+    splits = [name for name in top.folders if name.lower() in ALIASES]
+    with_classes = [name for name in splits if look(root / name).folders]
+    if not splits or (not with_classes and len(splits) < len(top.folders)):
+        return {"train": root}  # a class may be called "test", if it holds images
+    if not with_classes:
+        if len(splits) == 1:
+            return {"train": root}
         raise UserError(
-            f"{display(root)} holds no class folders; put the images of each class into a "
+            f"{display(root)} has folders {splits}, which hold no class folders; put the images of "
+            f"each class into a folder of its own, such as {display(root / splits[0] / 'cats')}"
+        )
+    others = [name for name in top.folders if name not in splits]
+    if others:
+        raise UserError(
+            f"{display(root)} has folders of splits ({', '.join(splits)}) and others beside them "
+            f"({', '.join(map(display, others[:5]))}); move or remove the others"
+        )
+    found = {}
+    for name in splits:
+        split = ALIASES[name.lower()]
+        if split in found:
+            raise UserError(
+                f"{display(root)} has two folders for {split}, {display(found[split].name)} and "
+                f"{display(name)}: keep one"
+            )
+        found[split] = root / name
+    _strays(root, look(root, findings), findings)
+    return found
+
+
+def _strays(root, inside, findings):
+    """Tell of what lies beside class folders."""
+    if inside.others:
+        findings.ignored["file outside the class folders"] += len(inside.others)
+    if inside.images:
+        findings.ignored["image outside the class folders"] += len(inside.images)
+        findings.warn(
+            "stray",
+            f"{len(inside.images):,} image(s) beside the class folders of {display(root)} not used",
+            [root / name for name in inside.images],
+        )
+
+
+def _classes_of(root, split, findings):
+    """{class: paths of its images} of one split."""
+    top = look(root, findings)
+    if not top.folders:
+        lie = f"{len(top.images):,} image(s) but " if top.images else ""
+        raise UserError(
+            f"{display(root)} holds {lie}no class folders; put the images of each class into a "
             f"folder of its own, such as {display(root / 'cats')} and {display(root / 'dogs')}"
         )
-    return Listing(files, ignored)
-
-
-def _images(root, entry, ignored):
-    images, deeper = [], []
-    for child in _entries(entry.path, ignored):
-        if child.is_dir():
-            deeper.append(child.name)
-        elif Path(child.name).suffix.lower() in EXTENSIONS:
-            images.append(child.path)
-        else:
-            ignored[f"{Path(child.name).suffix.lower() or 'no extension'} file"] += 1
-    if deeper and not images:
-        raise UserError(
-            f"{display(entry.path)} holds folders ({display(deeper[0])}, ...) but no images; "
-            f"the class folders must lie directly in the source: try folder:{display(entry.path)}"
-        )
-    if not images:
-        raise UserError(f"class folder {display(entry.path)} holds no images; fill or remove it")
-    if deeper:
-        ignored["folder inside a class folder"] += len(deeper)
+    _strays(root, top, findings)
+    inside = {name: look(root / name, findings) for name in top.folders}
+    nested = {name: found for name, found in inside.items() if found.folders and not found.images}
+    if len(nested) == len(inside):
+        raise UserError(_nested(root, nested))
+    images = {}
+    for name, found in inside.items():
+        folder = root / name
+        for other in found.others:
+            findings.ignored[f"{Path(other).suffix.lower() or 'no extension'} file"] += 1
+        if found.folders:
+            _deeper(folder, found.folders, findings)
+        if not found.images:
+            images[name] = []
+            _empty(folder, found, split, findings)
+        images[name] = [str(folder / image) for image in found.images]
     return images
 
 
-def _classes(root, listings):
-    classes = sorted(listings.get("train", next(iter(listings.values()))).files)
-    for name in classes:
-        if not display(name) == name:
-            raise UserError(f"the class folder {display(name)!r} has a name that is no plain text")
-    same = {unicodedata.normalize("NFC", name) for name in classes}
-    if len(same) < len(classes):
-        raise UserError(
-            f"{display(root)} has two class folders of the same name, written in two ways of "
-            "Unicode; merge them"
+def _nested(root, nested):
+    shown = ", ".join(display(root / name / nested[name].folders[0]) for name in list(nested)[:3])
+    if len(nested) == 1:
+        (only,) = nested
+        return (
+            f"{display(root)} holds one folder, {display(only)!r}, in which the class folders lie: "
+            f"try folder:{display(root / only)}"
         )
-    for split, listing in listings.items():
-        unknown = sorted(set(listing.files) - set(classes))
-        if unknown:
-            raise UserError(
-                f"{split} has the class {display(unknown[0])!r}, which train lacks; "
-                + did_you_mean(unknown[0], classes)
-            )
-    if len(classes) < 2:
-        raise UserError(
-            f"{display(root)} holds one class, {display(classes[0])!r}; a classifier needs at "
-            "least two class folders"
-        )
-    return tuple(classes)
-
-
-def _source(spec, classes, listings, ignored):
-    given = {split: _flatten(listing, classes) for split, listing in listings.items()}
-    paths = [path for part, _ in given.values() for path in part]
-    facts = dict(zip(paths, inspect_all(paths), strict=True))
-    parts = {name: share for name, share in (("val", VAL), ("test", TEST)) if name not in given}
-    if parts:  # train gives up what the user did not set apart
-        files, labels = given["train"]
-        digests = [facts[path].digest for path in files]
-        dealt = assign(labels, digests, {"train": 1} | parts, classes)
-        given |= {n: ([files[k] for k in i], labels[i]) for n, i in dealt.items()}
-    splits = {name: _split(*given[name], facts) for name in SPLITS}
-    found = {name: ([facts[p].digest for p in given[name][0]], given[name][1]) for name in SPLITS}
-    channels = 1 if all(fact.grey for fact in facts.values()) else 3
-    mark = fingerprint(classes, found)
-    return Source(spec, classes, channels, splits, mark, dict(sorted((+ignored).items())))
-
-
-def _flatten(listing, classes):
-    pairs = [(path, i) for i, name in enumerate(classes) for path in listing.files.get(name, ())]
-    return [path for path, _ in pairs], np.array([label for _, label in pairs], np.int32)
-
-
-def _split(paths, labels, facts):
-    items = (
-        np.array([os.fsencode(path) for path in paths], object),
-        np.array([facts[path].orientation for path in paths], np.int32),
-        np.array([facts[path].alpha for path in paths], bool),
+    return (
+        f"the images in {display(root)} lie one folder too deep ({shown}); class folders must hold "
+        "images: move them up, or try folder: with one of these folders"
     )
-    return Split(labels, items, _read, [display(path) for path in paths], _encoded)
 
 
-def _encoded(path, orientation, alpha):
-    return Path(os.fsdecode(path)).read_bytes(), int(orientation), bool(alpha)
+def _deeper(folder, names, findings):
+    findings.ignored["folder inside a class folder"] += len(names)
+    images = [
+        os.path.join(place, file)
+        for name in names
+        for place, _, files in os.walk(folder / name)
+        for file in files
+        if Path(file).suffix.lower() in EXTENSIONS
+    ]
+    if images:
+        findings.warn(
+            "deeper",
+            f"{len(images):,} image(s) in folders below class folder {display(folder)} not used",
+            images,
+        )
 
 
-def _read(path, orientation, alpha):
-    import tensorflow as tf
+def _empty(folder, found, split, findings):
+    what = f"class folder {display(folder)} holds no images"
+    if found.others:
+        endings = sorted({Path(name).suffix.lower() or "no ending" for name in found.others})
+        what += f", only {len(found.others):,} file(s) that are not used ({', '.join(endings[:5])})"
+    if found.folders:
+        what += f", only folders ({display(found.folders[0])}, ...)"
+    if split == "train":
+        findings.fault("empty_class", f"{what}; fill or remove it", [folder])
+    else:
+        findings.warn("missing_class", what, [folder])
 
-    from pipelines.decode import decode
 
-    return decode(tf.io.read_file(path), orientation, alpha)
+def _names(root, found, findings):
+    """The class names, checked."""
+    classes = sorted(found["train"])
+    check_classes(classes, f"class folders of {display(root)}", findings)
+    for split in found.keys() - {"train"}:
+        for unknown in sorted(found[split].keys() - set(classes)):
+            near = did_you_mean(unknown, classes)
+            text = f"{split} has the class {display(unknown)!r}, which train lacks; {near}"
+            findings.fault("unknown_class", text, [unknown])
+            del found[split][unknown]
+    return classes
+
+
+def _beside(root, roots, findings):
+    """A train folder given as root, with its val beside it, is half of a set."""
+    if roots != {"train": root} or ALIASES.get(root.absolute().name.lower()) != "train":
+        return
+    parent = root.absolute().parent
+    beside = [n for n in look(parent).folders if ALIASES.get(n.lower()) not in (None, "train")]
+    if beside:
+        text = (
+            f"{display(beside[0])} lies beside {display(root)}: folder:{display(parent)} uses both"
+        )
+        findings.warn("beside", text, [parent])
+
+
+def _part(by_class, classes):
+    pairs = [(path, i) for i, name in enumerate(classes) for path in by_class.get(name, ())]
+    return Part(
+        [Place(path) for path, _ in pairs],
+        np.array([label for _, label in pairs], np.int32),
+        [display(path) for path, _ in pairs],
+    )

@@ -9,36 +9,50 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines import cli
+from pipelines.check import Findings, Place
+from pipelines.check.cache import Cache, stamp
 from pipelines.errors import UserError, did_you_mean
 from pipelines.quiet import quiet
-from pipelines.sources.base import SPLITS, TEST, VAL, Source, Split, assign, digest, fingerprint
+from pipelines.sources import records
+from pipelines.sources.names import ALIASES
+from pipelines.sources.stored import Part, assemble
 
-GIBIBYTES = 8  # encoded images are kept in memory, so that order is free; larger sets are refused
+DIGEST = "source_digest"  # feature in which `pack` notes an image that it had to write anew
 
 
-def open_source(spec, name, data_dir):
+def open_source(spec, name, options):
     """Open a prepared set; splits that it lacks are dealt out of its train split.
 
     Args:
         name: such as "mnist", "mnist:3.0.1" or "set/config:1.0.0".
-        data_dir: default, $TFDS_DATA_DIR or ~/tensorflow_datasets.
+        options: `data_dir`: default, $TFDS_DATA_DIR or ~/tensorflow_datasets.
     """
-    builder = _builder(name, _data_dir(data_dir))
+    builder = _builder(name, _data_dir(options.data_dir))
     image, label = _features(spec, builder.info)
-    size = sum(split.num_bytes for split in builder.info.splits.values())
-    if size > GIBIBYTES * 2**30:
-        raise UserError(
-            f"{spec} holds {size / 2**30:.0f} GiB of images; up to {GIBIBYTES} GiB can be "
-            "opened, so write it out as class folders and use folder:PATH"
-        )
     classes = tuple(builder.info.features[label].names)
-    names = {s: s for s in SPLITS if s in builder.info.splits}
-    if "validation" in builder.info.splits:
-        names["val"] = "validation"
-    if "train" not in names:
+    if len(classes) < 2:
+        raise UserError(f"{spec} has one class; a classifier needs at least two")
+    findings, given = Findings(), {}
+    cache = Cache(f"records {builder.data_path}\0{image}\0{label}")
+    for theirs, info in sorted(builder.info.splits.items()):
+        split = ALIASES.get(theirs.lower())
+        if split is None or split in given:
+            findings.ignored[f"image of the split {theirs!r}"] += info.num_examples
+            continue
+        part = _part(spec, theirs, info, (image, label, DIGEST), cache)
+        if (part.labels < 0).all() and split != "train":
+            findings.ignored[f"image of the split {theirs!r}, which has no labels"] += len(
+                part.labels
+            )
+        else:
+            given[split] = part
+    cache.save(path for info in builder.info.splits.values() for path in map(str, info.filepaths))
+    if "train" not in given:
         raise UserError(f"{spec} has no train split, only {sorted(builder.info.splits)}")
-    given = {split: _load(builder, theirs, image, label) for split, theirs in names.items()}
-    return _source(spec, classes, given, builder.info.features[image].shape[-1] or 3)
+    _check_labels(spec, given, classes)
+    name = f"tfds {builder.data_path}"
+    return assemble(spec, classes, given, findings, options.checks, cache_name=name)
 
 
 def _data_dir(data_dir):
@@ -54,7 +68,7 @@ def _builder(name, data_dir):
         import tensorflow_datasets as tfds
 
     base, _, version = name.partition(":")
-    if not re.fullmatch(r"[\w/.+-]+", base) or ".." in base:
+    if not re.fullmatch(r"[\w/.+ -]+", base) or ".." in base:
         raise UserError(f"{name!r} is no name of a TFDS set; write tfds:NAME, such as tfds:mnist")
     folders = [p.parent for p in (data_dir / base).rglob("dataset_info.json")]
     if version:
@@ -66,6 +80,9 @@ def _builder(name, data_dir):
             f'network, prepare it once: python -c "import tensorflow_datasets as tfds; '
             f"tfds.builder('{name}', data_dir='{data_dir}').download_and_prepare()\""
         )
+    if len(sets := {str(p.parent.relative_to(data_dir)) for p in folders}) > 1:
+        first = sorted(sets)
+        raise UserError(f"tfds:{name} is several sets ({', '.join(first[:5])}); name one of them")
     newest = max(folders, key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)])
     return tfds.builder_from_directory(newest)
 
@@ -81,48 +98,52 @@ def _features(spec, info):
         if not of_kind:
             raise UserError(f"{spec} has no {wanted}, so it is no image classification set")
         found.append(wanted if wanted in of_kind else of_kind[0])
+    if info.features[found[0]].np_dtype != np.uint8:
+        raise UserError(f"{spec} has images of {info.features[found[0]].np_dtype}, not of uint8")
     return found
 
 
-def _load(builder, split, image, label):
-    """Encoded images and labels of one split, in its own order."""
-    import tensorflow_datasets as tfds
-
-    read = tfds.ReadConfig(interleave_cycle_length=1)
-    decoders = {image: tfds.decode.SkipDecoding()}
-    rows = builder.as_dataset(split=split, decoders=decoders, read_config=read, shuffle_files=False)
-    with quiet():
-        import tensorflow  # noqa: F401  (its start-up lines are held back)
-    batches = [(b[image], b[label]) for b in rows.batch(1024).as_numpy_iterator()]
-    images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return images, labels.astype(np.int32)
-
-
-def _source(spec, classes, given, channels):
-    digests = {
-        split: np.array([digest(f"{split} {i}") for i in range(len(labels))])
-        for split, (_, labels) in given.items()
-    }
-    parts = {name: share for name, share in (("val", VAL), ("test", TEST)) if name not in given}
-    rows = {split: (split, np.arange(len(labels))) for split, (_, labels) in given.items()}
-    if parts:
-        dealt = assign(given["train"][1], digests["train"], {"train": 1} | parts, classes)
-        rows |= {name: ("train", i) for name, i in dealt.items()}
-    splits, found = {}, {}
-    for name in SPLITS:
-        origin, i = rows[name]
-        images, labels = given[origin]
-        shown = [f"{origin} {k}" for k in i]
-        splits[name] = Split(labels[i], (images[i],), _read, shown, _encoded)
-        found[name] = (digests[origin][i], labels[i])
-    return Source(spec, classes, channels, splits, fingerprint(classes, found))
+def _part(spec, name, info, features, cache):
+    """The images of a split, in the set's own order."""
+    if info.filename_template is None or "tfrecord" not in info.filename_template.filetype_suffix:
+        raise UserError(
+            f"{spec} is not stored as TFRecord files; `tfds convert_format` writes it anew as such"
+        )
+    places, labels, digests = [], [], []
+    paths = list(map(str, info.filepaths))
+    for path in cli.progress(paths, len(paths), f"indexing {name}"):
+        for offset, length, label, digest in _index(path, features, cache):
+            places.append(Place(path, offset, length))
+            labels.append(label)
+            digests.append(digest)
+    if len(places) != info.num_examples:
+        raise UserError(
+            f"{spec}: its split {name} should hold {info.num_examples:,} images and holds "
+            f"{len(places):,}; prepare it again"
+        )
+    names = [f"{name} {i}" for i in range(len(places))]
+    return Part(places, np.array(labels, np.int32), names, digests if any(digests) else None)
 
 
-def _encoded(data):
-    return data, 1, False
+def _index(path, features, cache):
+    try:
+        now = stamp(path)
+        known = cache.get(path, now)
+        if known is None:
+            known = records.index(path, *features)
+            cache.put(path, now, known)
+        return known
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; prepare the set again") from None
+    except records.Unreadable as error:
+        raise UserError(f"{path} {error}; prepare the set again") from None
 
 
-def _read(data):
-    from pipelines.decode import decode
-
-    return decode(data)
+def _check_labels(spec, given, classes):
+    for split, part in given.items():
+        wrong = (part.labels < 0) | (part.labels >= len(classes))
+        if wrong.any():
+            raise UserError(
+                f"{spec}: {int(wrong.sum()):,} images of {split} have a label that is no class, "
+                f"such as {part.names[int(wrong.argmax())]}"
+            )

@@ -1,0 +1,37 @@
+"""File names as text that a person and a machine can read."""
+
+import os
+import unicodedata
+from pathlib import Path
+
+from pipelines.errors import UserError, did_you_mean
+
+# Control characters, halves of surrogate pairs, line ends; and what turns the reading direction,
+# by which a name can look like another.
+UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
+TURNING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def display(path):
+    """A path as text that any terminal and JSON file can hold, on one line."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(
+        c.encode("unicode_escape").decode()
+        if unicodedata.category(c) in UNSHOWN or c in TURNING
+        else c
+        for c in text
+    )
+
+
+def find_image(path):
+    """Refuse an image that is not there, with its near misses.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        folder = path.parent
+        near = [str(folder / p.name) for p in folder.iterdir()] if folder.is_dir() else []
+        what = "is a folder" if path.is_dir() else "is not there"
+        raise UserError(f"{display(path)} {what}; {did_you_mean(path, near)}")

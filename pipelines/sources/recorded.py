@@ -1,0 +1,58 @@
+"""The source of a run or bundle, written down so that it can be opened again, and known again."""
+
+import dataclasses
+import os
+
+from pipelines.check import Checks
+from pipelines.errors import UserError
+from pipelines.sources import absolute, open_source
+from pipelines.sources.base import change
+
+KNOBS = [field.name for field in dataclasses.fields(Checks)]
+
+
+def record(source):
+    """What a run or a bundle must know to open its source again, as plain data."""
+    place = source.data_dir and os.path.abspath(os.path.expanduser(source.data_dir))
+    opened = {"data": absolute(source.spec), "data_dir": place}
+    return opened | dataclasses.asdict(source.checks) | {"fingerprint": source.fingerprint}
+
+
+def reopen(recorded, *, data_dir=None, changed_data=False, by=None):
+    """Open a recorded source again.
+
+    Args:
+        recorded: what `record` returned, among other things.
+        data_dir: where its TFDS sets lie now; default, where they lay then.
+        changed_data: accept that it holds other images now.
+        by: what was trained on it, for the sentence.
+
+    Raises:
+        UserError: it is gone, or is not what it was.
+    """
+    knobs = {name: recorded[name] for name in KNOBS if name in recorded}
+    source = open_source(recorded["data"], data_dir=data_dir or recorded.get("data_dir"), **knobs)
+    if not changed_data:
+        refuse_change(source, recorded, by or "this")
+    return source
+
+
+def refuse_change(source, recorded, by):
+    """Refuse a source whose fingerprint is not the recorded one.
+
+    Raises:
+        UserError: in words, what changed.
+    """
+    what = "fingerprint" in recorded and change(recorded["fingerprint"], source.fingerprint)
+    if what:
+        raise UserError(
+            f"{source.spec} is not what {by} was made from: {what}; put it back, or accept it as "
+            "it is with --changed-data"
+        )
+
+
+def is_same(recorded, spec, data_dir):
+    """Whether the user names the recorded source again."""
+    then = recorded.get("data_dir")
+    now = data_dir and os.path.abspath(os.path.expanduser(data_dir))
+    return absolute(spec) == recorded.get("data") and (now is None or then in (None, now))
