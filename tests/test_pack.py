@@ -65,13 +65,15 @@ def test_tfds_alone_shows_the_same_images(mixed, packed):
     builder = tfds.builder_from_directory(packed)
     assert builder.info.features["label"].names == list(mixed.classes)
     for name in base.SPLITS:
-        rows = builder.as_dataset(
-            split=name, read_config=tfds.ReadConfig(interleave_cycle_length=1)
-        )
+        in_order = tfds.ReadConfig(interleave_cycle_length=1)
+        rows = builder.as_dataset(split=name, read_config=in_order)
         pixels = dataset.pixels(mixed.splits[name], (32, 32, 3))
         for row, image, label in zip(rows, pixels, mixed.splits[name].labels, strict=True):
             assert int(row["label"]) == label
-            np.testing.assert_array_equal(to_size(row["image"], (32, 32, 3)), image)
+            theirs = to_size(row["image"], (32, 32, 3)).numpy().astype(int)
+            assert (
+                np.abs(theirs - image).max() <= 8
+            )  # of JPEG: TFDS decodes by TensorFlow's default
 
 
 def test_bytes_are_kept_where_every_decoder_takes_them(mixed, packed):

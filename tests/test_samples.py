@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from export import drawing, models, samples
-from pipelines import check, decode
+from pipelines import decode
+from pipelines.check.image import inspect
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_each_sample_has_its_pixels_and_its_scores(bundled, card):
         height, width, channels = runner.input_shape
         for sample in images:
             file = bundled / sample["file"]
-            pixels = decode.load(file, check.inspect(file), runner.input_shape)
+            pixels = decode.load(file, inspect(file), runner.input_shape)
             digest = hashlib.sha256(pixels.tobytes()).hexdigest()
             assert sample["pixels"][f"{height}x{width}x{channels}"] == digest
             scores = dict(zip(card["labels"], runner.predict(pixels[None])[0], strict=True))
