@@ -10,7 +10,7 @@ from PIL import Image
 
 from export import drawing, models, samples
 from pipelines import decode
-from pipelines.check.image import inspect
+from pipelines.check.image import ORIENTATION, inspect
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_samples_are_held_out_images_of_every_class(bundled, card):
 
 def test_the_odd_samples_are_odd(bundled):
     turned = Image.open(bundled / "samples" / "turned.jpg")
-    assert turned.getexif()[check.ORIENTATION] == 6
+    assert turned.getexif()[ORIENTATION] == 6
     assert max(turned.size) == 1024
     cut_out = Image.open(bundled / "samples" / "cut_out.png")
     assert cut_out.mode == "RGBA" and cut_out.getextrema()[3] == (0, 255)
@@ -53,7 +53,7 @@ def test_the_odd_samples_are_odd(bundled):
 
 def test_samples_tell_nothing_of_the_photographer(bundled):
     for file in (bundled / "samples").iterdir():
-        assert set(Image.open(file).getexif()) <= {check.ORIENTATION}
+        assert set(Image.open(file).getexif()) <= {ORIENTATION}
 
 
 def test_a_sample_that_changed_is_named(bundled, card, tmp_path):
