@@ -209,6 +209,7 @@ def _encoded(path, offset, length, form, orientation, alpha):
 
 def _bytes(path, offset, length, form):
     """The bytes of an image, made plain for any decoder; see `check.convert.plain`."""
+    path = path.item() if isinstance(path, np.ndarray) else path  # as it comes outside a graph
     with open(path, "rb") as file:
         if offset == WHOLE:
             return plain(file.read(), form)
