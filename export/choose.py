@@ -1,5 +1,7 @@
 """Of the files of a network, the smallest or the fastest whose loss stays within the budget."""
 
+import numpy as np
+
 from export import bench, doctor, tflite
 from pipelines import cli
 
@@ -30,14 +32,16 @@ def settle(making):
 def _mend(making):
     conversion = making.conversion(3)
     layers = doctor.layers_of(making.model)
-    losses, rounds, content = doctor.mend(
-        conversion, layers, lambda content: making.trial.run(MIXED, making.dressed(content))
-    )
-    file = making.folder / f"model_{MIXED}.tflite"
-    content = making.dressed(content)
+
+    def run(content):
+        content = making.dressed(content)
+        return {"bytes": len(content)} | making.trial.run(MIXED, content)
+
+    losses, rounds, content = doctor.mend(conversion, layers, run)
+    file, content = making.folder / f"model_{MIXED}.tflite", making.dressed(content)
     making.add(MIXED, file, content)
     found = {key: value for key, value in rounds[-1].items() if key not in ("kept", "operations")}
-    making.report["formats"][MIXED] = {"file": file.name} | found | {"bytes": len(content)}
+    making.report["formats"][MIXED] = {"file": file.name} | found
     making.report["doctor"] = {
         "losses": [vars(loss) for loss in losses],
         "rounds": rounds,
@@ -130,19 +134,34 @@ def plot(report, path):
         axes.legend(loc="lower right", frameon=False)
     best = report.get("choice", {}).get("format")
     for name, found in files.items():
-        (x,), (y,) = _points([found])
-        axes.plot(x, y, "*" if name == best else "o", ms=14 if name == best else 7, color="#264653")
-        axes.annotate(name, (x, y), xytext=(6, -11), textcoords="offset points")
+        star = name == best
+        axes.plot(*_points([found]), "*" if star else "o", ms=15 if star else 7, color="#264653")
+    _name_points(axes, files)
     axes.set(
         xlabel="size, KiB",
         ylabel=f"accuracy on {report['images']:,} held-out images, %",
         xscale="log",
         title=f"shaded: within {budget:g} points of Keras; star: the choice",
     )
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("{x:,.0f}")
     axes.grid(alpha=0.25)
-    axes.margins(x=0.12, y=0.12)
+    axes.margins(x=0.16, y=0.16)
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def _name_points(axes, files):
+    """Write the names beside the points, once for points that lie together."""
+    together = {}
+    for name, found in files.items():
+        x, y = found["bytes"] / 1024, 100 * found["accuracy"]
+        near = (
+            spot for spot in together if abs(np.log(x / spot[0])) < 0.1 and abs(y - spot[1]) < 2
+        )
+        together.setdefault(next(near, (x, y)), []).append(name)
+    for spot, names in together.items():
+        axes.annotate(", ".join(names), spot, xytext=(9, -14), textcoords="offset points")
 
 
 def _points(found):

@@ -54,7 +54,7 @@ def diagnose(conversion, integer, layers):
         if out in snr:
             before = min((snr.get(t, CEILING) for t in op.inputs), default=CEILING)
             name = parts.tensors[out].name
-            layer = layer_of(name, layers)
+            layer = "softmax" if op.kind == "SOFTMAX" else layer_of(name, layers)
             losses.append(Loss(layer, name, op.kind, snr[out], before - snr[out]))
     return sorted(losses, key=lambda loss: -loss.lost)
 
@@ -138,11 +138,11 @@ def mend(conversion, layers, run):
     Args:
         conversion: a `tflite.Conversion`.
         layers: `layers_of` the Keras model.
-        run: bytes of a file -> what `verify.Trial.run` found on the held-out images.
+        run: bytes of a file -> what `verify.Trial.run` found on the held-out images, and "bytes".
 
     Returns:
-        (the losses of the full-integer file, the rounds as [{"kept": layers, "bytes", and what
-        `run` found}], the last file's bytes). The first round keeps nothing; the last passes, or
+        (the losses of the full-integer file, the rounds as [{"kept": layers, and what `run`
+        found}], the last file's bytes). The first round keeps nothing; the last passes, or
         none does.
     """
     parts = graph.read(conversion.calibrated)
@@ -152,7 +152,7 @@ def mend(conversion, layers, run):
     while True:
         found = run(content)
         names = list(dict.fromkeys(layer_of(name, layers) for name in kept))
-        rounds.append({"kept": names, "operations": list(kept), "bytes": len(content)} | found)
+        rounds.append({"kept": names, "operations": list(kept)} | found)
         losses = diagnose(conversion, content, layers)
         first = first or losses
         if not found["failures"] or len(rounds) > MOST:

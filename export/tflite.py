@@ -65,12 +65,14 @@ class Conversion:
             kind: tf.uint8 or tf.int8, of its input and output.
             keep: names of tensors; the operations that make them stay in float.
         """
-        return mlir_quantize(
-            self.calibrated,
-            input_data_type=kind,
-            output_data_type=kind,
-            denylisted_nodes=set(keep) or None,
-        )
+        calibrated = self.calibrated
+        with quiet():
+            return mlir_quantize(
+                calibrated,
+                input_data_type=kind,
+                output_data_type=kind,
+                denylisted_nodes=set(keep) or None,
+            )
 
 
 def float32(conversion):
