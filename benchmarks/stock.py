@@ -6,6 +6,8 @@ nothing folds away for being zero. Operations, sizes, and latencies of interleav
 """
 
 import argparse
+import contextlib
+import io
 import tempfile
 from pathlib import Path
 
@@ -46,7 +48,8 @@ def stock(name, images):
             converter.representative_dataset = lambda: ([image[None]] for image in normalized)  # noqa: B023
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = converter.inference_output_type = tf.uint8
-        files[format] = converter.convert()
+        with contextlib.redirect_stdout(io.StringIO()):  # it lists every variable
+            files[format] = converter.convert()
     return files
 
 

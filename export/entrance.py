@@ -89,7 +89,7 @@ def _entrance(scale, offset, padding, conv, grey):
     bias = conv.bias.numpy().astype(np.float64) if conv.use_bias else np.zeros(kernel.shape[3])
     kernel = kernel * scale[:, None]
     blank = -offset / scale  # the pixel that normalization makes zero
-    pads = padding or _same_padding(conv)
+    pads = np.add(padding or 0, _same_padding(conv))
     uniform = np.ptp(blank) == 0
     if uniform or not np.any(pads):
         bias = bias - np.einsum("hwio,i->o", kernel, blank)
@@ -108,7 +108,7 @@ def _entrance(scale, offset, padding, conv, grey):
         if not uniform and np.any(pads):
             image = image - blank.astype(np.float32)
         if explicit:
-            image = tf.pad(image, ((0, 0), *pads, (0, 0)), constant_values=value)
+            image = tf.pad(image, [(0, 0), *pads, (0, 0)], constant_values=value)
         image = tf.nn.conv2d(image, kernel, conv.strides, implicit, dilations=conv.dilation_rate)
         return conv.activation(tf.nn.bias_add(image, bias))
 
