@@ -5,6 +5,8 @@ order of PARTS. Adding one: a function and a line of PARTS, whose key is the pat
 that it writes. Parts below "verify.json" may quote its report, and are not run when it fails.
 """
 
+import contextlib
+import errno
 import hashlib
 import shutil
 import tempfile
@@ -19,9 +21,11 @@ from export.card import MARKER
 from export.freeze import INPUT, OUTPUT, Frozen
 from export.limits import Options
 from pipelines import cli, dataset, decode
-from pipelines.errors import CheckFailed, UserError, did_you_mean
+from pipelines.errors import CheckFailed, EnvironmentFault, UserError, did_you_mean
 from pipelines.files import claim, whole_folder, write_json, write_text
 from pipelines.sources.recorded import record
+
+SMALLEST = 2**14  # bytes; a disk with less is full
 
 
 @dataclass
@@ -155,12 +159,14 @@ def bundle(model_file, labels, source, out, names, limits, options=None, prefer=
     model = models.in_float32(models.load_keras(model_file))
     labels = check_labels(labels, source, model.output_shape[-1])
     failed = out.with_name(f"{out.name}.failed")
-    with whole_folder(out) as folder, tempfile.TemporaryDirectory(dir=out.parent) as temporary:
+    with whole_folder(out) as folder, tempfile.TemporaryDirectory() as temporary:
         options = options or Options()
         making = Making(
             folder, Path(temporary), model, labels, source, names, limits, options, prefer
         )
-        if not make(making, PARTS):
+        with _said_if_full(out, folder):
+            passed = make(making, PARTS)
+        if not passed:
             shutil.rmtree(failed, ignore_errors=True)
             shutil.copytree(folder, failed)
             verify.show(making.report)
@@ -170,6 +176,20 @@ def bundle(model_file, labels, source, out, names, limits, options=None, prefer=
             )
     shutil.rmtree(failed, ignore_errors=True)
     return making.report
+
+
+@contextlib.contextmanager
+def _said_if_full(out, folder):
+    """TensorFlow, HDF5 and Python each fail in a way of their own when a disk is full."""
+    try:
+        yield
+    except Exception as error:
+        full = getattr(error, "errno", None) == errno.ENOSPC
+        if full or shutil.disk_usage(folder).free < SMALLEST:
+            raise EnvironmentFault(
+                f"the disk is full, {out} was not made; what was there before still is"
+            ) from error
+        raise
 
 
 def make(making, parts):

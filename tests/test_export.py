@@ -144,8 +144,10 @@ def test_every_family_becomes_all_integer(network, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (8, *model.input_shape[1:]), np.uint8)
     settle(model, images)
     content = converted(model, "uint8", images, tmp_path)
-    assert graph.read(content).in_float == {}
-    assert graph.read(content).foreign == ()
+    parts = graph.read(content)
+    assert parts.in_float == {}
+    assert parts.foreign == ()
+    assert parts.left_over() == []  # batch norm is folded wherever it follows a convolution
     assert np.isfinite(models.TFLiteModel(content).predict(images)).all()
 
 
