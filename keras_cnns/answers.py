@@ -13,6 +13,8 @@ from pipelines.errors import DamagedFile
 
 BATCH = 64  # images held at a time
 
+tf.get_logger().setLevel("ERROR")  # each member of an ensemble is traced once: no warning is due
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -34,7 +36,8 @@ class Answers:
 
 def floor(model):
     """The least probability that a model can tell from 0, in place of which a 0 is taken."""
-    scale = getattr(model, "output", {"quantization": (0, 0)})["quantization"][0]
+    details = getattr(model, "output", None)  # of a .tflite file
+    scale = details["quantization"][0] if isinstance(details, dict) else 0
     return scale / 2 if scale else float(np.finfo(np.float32).tiny)
 
 
@@ -83,10 +86,14 @@ def log_probabilities(model, split, *, way=None, label="calibrating"):
 
 def probabilities_of(model, split, way, clock, label):
     """Yield (float (n, classes), int (n,)) of a batch after the other; views are averaged."""
-    done = 0
+    done = full = 0
     for images, labels in _batches(split, model.input_shape, way):
         views = images.reshape(-1, *model.input_shape)
-        found = clock.time(model.predict, views, len(labels))
+        full = max(full, len(views))
+        # A last, shorter batch is filled up: Keras would compile the model for its shape.
+        blank = np.zeros((full - len(views), *model.input_shape), views.dtype)
+        found = clock.time(model.predict, np.concatenate([views, blank]), len(labels))
+        found = found[: len(views)]
         if not np.isfinite(found).all():
             raise DamagedFile(
                 "the model answers with numbers that are not finite: its training went bad"

@@ -66,7 +66,7 @@ def converted(model, form, images):
     """
     with tempfile.TemporaryDirectory() as folder:
         Frozen(model).save(folder, batch=1)
-        return tflite.convert(folder, form, images)
+        return tflite.convert(tflite.Conversion(folder, images), form)
 
 
 def once(content):

@@ -363,7 +363,7 @@ def test_a_tflite_file_has_the_table_of_its_keras_model(run, trained, tmp_path):
 
     folder = tmp_path / "saved"
     freeze.Frozen(models.load_keras(trained / "model.keras")).save(folder, batch=1)
-    (tmp_path / "m.tflite").write_bytes(tflite.convert(folder, "float32", None))
+    (tmp_path / "m.tflite").write_bytes(tflite.Conversion(folder, None).float32)
     reports = []
     for model in (trained / "model.keras", tmp_path / "m.tflite"):
         words = ["evaluate", model, "--data", "digits", "--json"]

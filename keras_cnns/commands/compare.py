@@ -43,10 +43,12 @@ def run(args):
         refuse_inside(args.out, args.data or one.config.get("data"))
     with quiet():
         from export.bundle import formats
+        from export.tflite import FORMATS
         from keras_cnns import scatter
     claim(args.out, marker=scatter.MARKER, owned=scatter.OWNED)
-    if len(formats(args.format)) != 1:
-        raise UserError("--format takes one name")
+    names = formats(args.format)
+    if len(names) != 1 or FORMATS[names[0]].suffix != ".tflite":
+        raise UserError("--format takes the name of one format of .tflite")
     rows, notes = _published(args) if args.published else _of_runs(args, trained)
     scatter.write(rows, args.out, notes)
     _show(rows, notes)
