@@ -9,6 +9,7 @@ COMMANDS = {
     "check": Command("decode every image of a source and count them", "pipelines.commands.check"),
     "pack": Command("write a source as a sharded TFDS data set", "pipelines.commands.pack"),
     "preview": Command("draw a contact sheet of augmented images", "pipelines.commands.preview"),
+    "bench": Command("measure what input costs, beside others", "pipelines.commands.bench"),
 }
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pipelines.operations import OPERATIONS, UNIFORMS
 
 cv2.setNumThreads(0)  # the pipeline's threads each have an image; more would only wait for them
 
+ROWS = {name: row for row, name in enumerate(OPERATIONS)}  # each has uniform numbers of its own
 BORDERS = {  # beyond the border of the source lies
     "constant": cv2.BORDER_CONSTANT,  # black
     "reflect": cv2.BORDER_REFLECT,  # its mirror image, the border itself twice: c b a | a b c
@@ -39,11 +40,10 @@ def draw(recipe, seed, epoch, index):
         ranges = ranges | recipe.policy.ranges(seed, epoch, index)
     uniforms = stream(seed, epoch, index).random((len(OPERATIONS), UNIFORMS + 1))
     values = {}
-    for (name, operation), row in zip(OPERATIONS.items(), uniforms, strict=True):
-        if name in ranges:
-            *u, skip = row.tolist()
-            if skip < recipe.chances.get(name, 1):
-                values[name] = operation.draw(u, *ranges[name])
+    for name in sorted(ranges, key=ROWS.get):
+        *u, skip = uniforms[ROWS[name]].tolist()
+        if skip < recipe.chances.get(name, 1):
+            values[name] = OPERATIONS[name].draw(u, *ranges[name])
     return values
 
 
@@ -63,7 +63,7 @@ def matrix(values, shape, source):
     return geometry.compose(maps, width, height, box)
 
 
-def apply(image, values, shape=None, *, fill="constant", source=None, reduced=1):
+def apply(image, values, shape=None, *, fill="constant", transform=None, reduced=None):
     """Do what was drawn.
 
     Args:
@@ -71,15 +71,17 @@ def apply(image, values, shape=None, *, fill="constant", source=None, reduced=1)
         values: of `draw`.
         shape: (height, width, channels) of the result; default, that of the image.
         fill: a key of BORDERS.
-        source: (height, width) of the source, where `image` was reduced already.
-        reduced: how many times.
+        transform: of `matrix`, where it is known already.
+        reduced: how many times smaller `image` is than the source that `transform` speaks of,
+            where it is decided already; see `reduction`.
 
     Returns:
         uint8 of `shape`.
     """
     shape = shape or image.shape
     image = _channels(image, shape[2])
-    transform = matrix(values, shape, source or image.shape)
+    if transform is None:
+        transform = matrix(values, shape, image.shape)
     image = warp(image, transform, shape, fill, reduced)
     maps = [(OPERATIONS[name].apply, value) for name, value in _stage(values, "colour")]
     if maps:
@@ -101,16 +103,17 @@ def _channels(image, channels):
     return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
 
 
-def warp(image, transform, shape, fill, reduced=1):
+def warp(image, transform, shape, fill, reduced=None):
     """Resample an image once, bilinearly, through a 3x3 matrix, to (height, width) of `shape`.
 
     Where the result is at least 2 (4, 8) times smaller, the image is reduced by that whole
     factor first, each pixel the mean of a square, so that nothing is skipped.
     """
-    if reduced == 1:
+    if reduced is None:
         image, reduced = reduce(image, reduction(transform, shape))
-    half = 0.5 / reduced - 0.5  # pixel centres: (x + 0.5) / reduced - 0.5
-    transform = np.array([[1 / reduced, 0, half], [0, 1 / reduced, half], [0, 0, 1]]) @ transform
+    if reduced > 1:
+        to, half = 1 / reduced, 0.5 / reduced - 0.5  # pixel centres: (x + 0.5) / reduced - 0.5
+        transform = np.array([[to, 0, half], [0, to, half], [0, 0, 1]]) @ transform
     stretched = _stretched(image, transform, shape)
     if stretched is not None:
         return stretched.reshape(shape)
@@ -133,10 +136,10 @@ def _stretched(image, transform, shape):
     ends = (left + 0.5 - x / 2, left + 0.5 + x * (width - 0.5))
     ends += (top + 0.5 - y / 2, top + 0.5 + y * (height - 0.5))
     whole = [round(end) for end in ends]
-    if max(abs(end - place) for end, place in zip(ends, whole, strict=True)) > 1e-6:
+    if any(abs(end - place) > 1e-6 for end, place in zip(ends, whole, strict=True)):
         return None
     (left, right), (top, bottom) = sorted(whole[:2]), sorted(whole[2:])
-    if min(left, top) < 0 or right > image.shape[1] or bottom > image.shape[0]:
+    if left < 0 or top < 0 or right > image.shape[1] or bottom > image.shape[0]:
         return None
     part = image[top:bottom, left:right]
     if part.shape[:2] != (height, width):
@@ -157,8 +160,8 @@ def reduce(image, factor):
 
 def reduction(transform, shape):
     """The greatest of 1, 2, 4, 8 by which the source can be reduced before it is warped."""
-    step = geometry.step(transform, shape[1], shape[0])
-    return max(factor for factor in (1, 2, 4, 8) if factor <= max(step + 1e-6, 1))
+    step = geometry.step(transform, shape[1], shape[0]) + 1e-6
+    return 1 if step < 2 else 2 if step < 4 else 4 if step < 8 else 8
 
 
 def augment(image, recipe, seed, epoch, index, shape=None):

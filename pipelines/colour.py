@@ -1,8 +1,8 @@
 """Colour as affine maps of (R, G, B), composed into one, so that it takes one pass.
 
-Each function returns (matrix (3, 3), offset (3,)) of levels 0..255. What several leave out of
-0..255 is clipped once, at the end. A grey image is taken as a colour image of three equal
-channels, of which the luma is kept.
+Each function returns (matrix (3, 3), offset (3,) or one for all) of levels 0..255. What several
+leave out of 0..255 is clipped once, at the end. A grey image is taken as a colour image of three
+equal channels, of which the luma is kept.
 """
 
 import math
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as `decode` has it
-ONE, NONE = np.eye(3), np.zeros(3)
+ONE, NONE = np.eye(3), 0.0
 # NTSC's YIQ: luma, and two axes of colour in whose plane hue is an angle.
 YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 RGB = np.linalg.inv(YIQ)
@@ -30,7 +30,7 @@ def brightness(factor, mean):
 
 def contrast(factor, mean):
     """Levels v' = m + factor (v - m), m being the mean luma of the image."""
-    return factor * ONE, np.full(3, (1 - factor) * (LUMA @ mean))
+    return factor * ONE, (1 - factor) * (LUMA @ mean)
 
 
 def saturation(factor, mean):
@@ -59,11 +59,13 @@ def compose(maps, mean):
         maps: of (function of this module, its value), in the order in which they act.
         mean: (3,), the mean levels of the image; each function sees what those before it made.
     """
-    matrix, offset = ONE, NONE
+    matrix, offset = ONE, np.zeros(3)
     for function, value in maps:
         times, plus = function(value, matrix @ mean + offset)
         matrix, offset = times @ matrix, times @ offset + plus
-    return np.column_stack([matrix, offset])
+    affine = np.empty((3, 4))
+    affine[:, :3], affine[:, 3] = matrix, offset
+    return affine
 
 
 def apply(image, affine):

@@ -49,11 +49,12 @@ def _by_turbo(data, orientation, values, shape):
             return None
         transpose, left_right, up_down = UPRIGHT[orientation - 1]
         source = (wide, high) if transpose else (high, wide)
-        factor = augment.reduction(augment.matrix(values, shape, source), shape)
+        transform = augment.matrix(values, shape, source)
+        factor = augment.reduction(transform, shape)
         least = {"min_height": -(-high // factor), "min_width": -(-wide // factor)}
         image = simplejpeg.decode_jpeg(data, "RGB", **least)
     except ValueError:  # what it calls damaged may be no more than unusual
         return None
     image = image.transpose(1, 0, 2) if transpose else image
     image = image[:: -1 if up_down else 1, :: -1 if left_right else 1]
-    return np.ascontiguousarray(image), {"source": source, "reduced": factor}
+    return np.ascontiguousarray(image), {"transform": transform, "reduced": factor}

@@ -131,7 +131,10 @@ def step(matrix, width, height):
     The least over all directions (the smaller singular value of the Jacobian), so that an image
     reduced by it beforehand still has all the detail that the result can show.
     """
-    x, y, w = matrix @ ((width - 1) / 2, (height - 1) / 2, 1)
-    xx, xy = (matrix[0, :2] - x / w * matrix[2, :2]) / w
-    yx, yy = (matrix[1, :2] - y / w * matrix[2, :2]) / w
-    return abs(math.hypot(xx + yy, xy - yx) - math.hypot(xx - yy, xy + yx)) / 2
+    (xx, xy, x), (yx, yy, y), (wx, wy, w) = matrix.tolist()  # floats: arrays would cost thrice
+    middle, centre = (width - 1) / 2, (height - 1) / 2
+    w += wx * middle + wy * centre
+    x = (x + xx * middle + xy * centre) / w
+    y = (y + yx * middle + yy * centre) / w
+    xx, xy, yx, yy = xx - x * wx, xy - x * wy, yx - y * wx, yy - y * wy
+    return abs(math.hypot(xx + yy, xy - yx) - math.hypot(xx - yy, xy + yx)) / abs(2 * w)

@@ -22,6 +22,10 @@ ALLOWED = {
         "pipelines", "tensorflow", "tensorflow_datasets", "numpy", "cv2", "simplejpeg",
         "PIL", "sklearn", "matplotlib",
     },
+    # Measured beside ours, each where it is installed.
+    "pipelines/peers.py": {
+        "tensorflow", "keras", "numpy", "simplejpeg", "albumentations", "torch", "torchvision",
+    },
     "export": {
         "export", "pipelines", "tensorflow", "keras", "ai_edge_litert", "numpy", "PIL", "yaml",
         "matplotlib", "flatbuffers", "ai_edge_quantizer", "onnx", "tf2onnx", "onnxruntime",
@@ -48,6 +52,7 @@ def imported(file, *, top_only=False):
 def test_imports_go_one_way(place):
     path = ROOT / place
     files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+    files = [f for f in files if f == path or str(f.relative_to(ROOT)) not in ALLOWED]
     assert files
     for file in files:
         assert imported(file) - STDLIB <= ALLOWED[place], file
