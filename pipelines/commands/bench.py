@@ -10,7 +10,7 @@ def flags(parser):
     names = ", ".join(WORKS + MORE)
     parser.add_argument("--only", metavar="NAME", help=f"one of {names} (default: all)")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="default: 9")
-    parser.add_argument("--images", type=int, default=256, metavar="N", help="in a round: 256")
+    parser.add_argument("--images", type=int, default=512, metavar="N", help="in a round: 512")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 
 
