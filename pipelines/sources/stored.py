@@ -69,10 +69,16 @@ def assemble(spec, classes, given, findings, checks, *, cache_name):
     found = {name: (split.digests, split.labels) for name, split in splits.items()}
     grey = all(fact.grey for of_split in facts.values() for fact in of_split)
     return Source(
-        spec, tuple(classes), 1 if grey else 3, splits, fingerprint(classes, found),
-        dict(sorted((+findings.ignored).items())), tuple(findings.warnings),
-        tuple(findings.skipped), checks,
-    )  # fmt: skip
+        spec,
+        tuple(classes),
+        1 if grey else 3,
+        splits,
+        fingerprint(classes, found),
+        ignored=dict(sorted((+findings.ignored).items())),
+        warnings=tuple(findings.warnings),
+        skipped=tuple(findings.skipped),
+        checks=checks,
+    )
 
 
 def _usable(part, facts, findings, checks):
