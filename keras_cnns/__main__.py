@@ -9,6 +9,7 @@ COMMANDS = {
     "list": Command("the networks, oldest first", "keras_cnns.commands.list"),
     "show": Command("the layers of a network and what each costs", "keras_cnns.commands.show"),
     "train": Command("train a network on a source of images", "keras_cnns.commands.train"),
+    "find-rate": Command("a learning rate to begin with", "keras_cnns.commands.find_rate"),
     "launch": Command("one training by several workers", "keras_cnns.commands.launch"),
     "evaluate": Command("accuracy of a model, class by class", "keras_cnns.commands.evaluate"),
     "predict": Command("what a model sees in images", "keras_cnns.commands.predict"),

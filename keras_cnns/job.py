@@ -118,12 +118,16 @@ class Job:
         """The index of the phase that a step, counted from 0, belongs to."""
         return next(i for i, phase in enumerate(self.phases) if step < phase.end)
 
-    def engine(self, index, averages=None, xla=False):
-        """Make the `Engine` of a phase, with a new optimizer."""
+    def engine(self, index, averages=None, xla=False, rate=None):
+        """Make the `Engine` of a phase, with a new optimizer.
+
+        Args:
+            rate: a learning rate schedule in place of that of the settings.
+        """
         phase = self.phases[index]
         self._freeze(phase)
         with self.strategy.scope():
-            rate = optimization.Rate(
+            rate = rate or optimization.Rate(
                 self.settings.schedule,
                 phase.factor * optimization.peak_rate(self.settings),
                 phase.end - phase.first,
