@@ -75,7 +75,7 @@ def suggest(rates, losses):
     Raises:
         TrainingFailed: it never falls.
     """
-    lowest = int(np.argmin(losses)) if losses else 0
+    lowest = int(np.argmin(losses)) if len(losses) else 0
     if lowest < 2:
         raise TrainingFailed("the loss fell at no learning rate; look at the images and labels")
     slope = np.gradient(np.asarray(losses), np.log(rates))
