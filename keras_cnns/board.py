@@ -49,9 +49,8 @@ class Board:
 
     def began(self, loop):
         """Open the files; at the first step, tell what the training is."""
-        if self.first_step:
-            for name in EPOCH:
-                restart(self.folder / name, self.first_step)
+        for name in EPOCH:
+            restart(self.folder / name, self.first_step)
         self.writers = {
             name: tf.summary.create_file_writer(str(self.folder / name)) for name in EPOCH
         }
@@ -156,7 +155,11 @@ def worst(validation, split):
 
 
 def restart(folder, step):
-    """Tell TensorBoard that events from `step` on are to come again."""
+    """Tell TensorBoard that a training starts after `step`.
+
+    Of the first such event in a run it takes note; with each later one it drops what it has read
+    of the steps that are to come again.
+    """
     writer = EventFileWriter(str(folder))
     log = SessionLog(status=SessionLog.START)
     writer.add_event(Event(wall_time=time.time(), step=step + 1, session_log=log))

@@ -88,9 +88,8 @@ def test_a_restarted_training_shows_each_step_once(tmp_path):
         new.rename(tmp_path / f"events.out.tfevents.{place}")
 
     for place, (first, value) in enumerate(((0, 1.0), (10, 2.0))):
-        if first:
-            restart(tmp_path, first)
-            older(2 * place)
+        restart(tmp_path, first)
+        older(2 * place)
         writer = tf.summary.create_file_writer(str(tmp_path))
         with writer.as_default():
             for step in range(first + 1, 21):
