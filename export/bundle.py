@@ -21,7 +21,13 @@ from export.card import MARKER
 from export.freeze import INPUT, OUTPUT, Frozen
 from export.limits import Options
 from pipelines import cli, dataset, decode
-from pipelines.errors import CheckFailed, EnvironmentFault, UserError, did_you_mean
+from pipelines.errors import (
+    CheckFailed,
+    DamagedFile,
+    EnvironmentFault,
+    UserError,
+    did_you_mean,
+)
 from pipelines.files import claim, whole_folder, write_json, write_text
 from pipelines.sources.recorded import record
 
@@ -42,6 +48,7 @@ class Making:
     options: object  # limits.Options
     prefer: str | None = None  # keep what passes and choose by "size" or "latency"; None, all
     card: dict = field(default_factory=dict)  # what model.json will hold; parts add to it
+    unmade: dict = field(default_factory=dict)  # {format: why there is no file of it}
     report: dict | None = None  # what verify.json holds, once it is there
 
     def __post_init__(self):
@@ -100,8 +107,9 @@ class Making:
     def add(self, name, file, content):
         """Write the file of a format and its entry in the card."""
         file.write_bytes(content)
-        numbers = models.load(file).numbers()
-        words = {"pixels": PIXELS[numbers["input"]["dtype"]]}
+        model = models.load(file)
+        numbers = model.numbers()
+        words = {"pixels": PIXELS[numbers["input"]["dtype"]], "ops": model.ops()}
         self.card["formats"][name] = {"file": file.name} | entry(file) | numbers | words
 
 
@@ -257,18 +265,36 @@ def _keras(making):
 
 def _formats(making):
     making.card["formats"] = {}
-    for name in cli.progress(making.names, len(making.names), "formats"):
-        kind = tflite.FORMATS[name]
-        content = tflite.convert(
-            making.conversion(making.image_shape[-1] if kind.grey else 3), name
-        )
-        if kind.suffix == ".tflite":
-            content = making.dressed(content)
-        making.add(name, making.folder / f"model_{name}{kind.suffix}", content)
+    for name in making.names:
+        cli.status(f"making {name}")
+        try:
+            _format(making, name)
+        except (UserError, OSError):
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            making.unmade[name] = f"cannot be made: {reason}"
+    cli.status("")
+    if making.unmade and (not making.prefer or not making.card["formats"]):
+        name, reason = next(iter(making.unmade.items()))
+        raise CheckFailed(f"{name} {reason}; name the others by --formats, or use --auto")
+
+
+def _format(making, name):
+    kind = tflite.FORMATS[name]
+    channels = making.image_shape[-1] if kind.grey else 3
+    content = tflite.convert(making.conversion(channels), name)
+    file = making.folder / f"model_{name}{kind.suffix}"
+    try:
+        making.add(name, file, making.dressed(content) if kind.suffix == ".tflite" else content)
+    except DamagedFile as error:  # the converter can write what no runtime takes
+        making.unmade[name] = f"cannot be run: {error}"
+        file.unlink(missing_ok=True)
 
 
 def _verified(making):
     making.report = verify.verify(making.folder, making.card, making.trial)
+    making.report["unmade"] = making.unmade
     if making.prefer:
         choose.settle(making)
         if "doctor" in making.report:

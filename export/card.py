@@ -39,7 +39,12 @@ def check_hashes(folder, card):
         file = Path(folder) / name
         if not file.resolve().is_relative_to(Path(folder).resolve()):
             raise DamagedFile(f"{Path(folder) / MARKER} names {name}, which lies outside")
-        if not file.is_file():
-            raise DamagedFile(f"{file} is missing; make the bundle again")
-        if hashlib.sha256(file.read_bytes()).hexdigest() != entry["sha256"]:
-            raise DamagedFile(f"{file} was changed since the bundle was made (sha256 differs)")
+        check_hash(file, entry)
+
+
+def check_hash(file, entry):
+    """Refuse one file that is missing or changed since its entry was written."""
+    if not file.is_file():
+        raise DamagedFile(f"{file} is missing; make the bundle again")
+    if hashlib.sha256(file.read_bytes()).hexdigest() != entry["sha256"]:
+        raise DamagedFile(f"{file} was changed since the bundle was made (sha256 differs)")

@@ -68,8 +68,9 @@ def show(report):
     """Print the doctor's findings and the choice."""
     if "doctor" in report:
         _show_doctor(report["doctor"], report["limits"])
-    for name, found in report["left_out"].items():
-        print(f"left out {name}: {'; '.join(found['failures'])}")
+    reasons = {name: "; ".join(found["failures"]) for name, found in report["left_out"].items()}
+    for name, reason in (report["unmade"] | reasons).items():
+        print(f"left out {name}: {reason}")
     if "choice" in report:
         choice = report["choice"]
         found = report["formats"][choice["format"]]

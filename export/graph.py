@@ -35,6 +35,7 @@ class Operation:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     custom: bool = False
+    activated: bool = False  # a convolution or dense layer that ends in its own activation
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,9 @@ class Graph:
                 continue
             given = [t for t in op.inputs if not self.tensors[t].constant]
             maker = makers.get(given[0]) if len(given) == 1 else None
-            if maker and maker.kind in WEIGHTED and len(self.readers(given[0])) == 1:
+            if maker is None or maker.kind not in WEIGHTED or maker.activated:
+                continue
+            if len(self.readers(given[0])) == 1:
                 found.append(self.tensors[op.outputs[0]].name)
         return found
 
@@ -111,8 +114,24 @@ def read(content):
             read_ = [operator.Inputs(j) for j in range(operator.InputsLength())]
             written = [operator.Outputs(j) for j in range(operator.OutputsLength())]
             numbers = [tuple(first + t for t in part if t >= 0) for part in (read_, written)]
-            operations.append(Operation(kind, *numbers, custom))
+            operations.append(Operation(kind, *numbers, custom, _activated(kind, operator)))
     return Graph(tuple(tensors), tuple(operations))
+
+
+OPTIONS = {
+    "CONV_2D": schema.Conv2DOptions,
+    "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptions,
+    "FULLY_CONNECTED": schema.FullyConnectedOptions,
+}
+
+
+def _activated(kind, operator):
+    table = operator.BuiltinOptions()
+    if kind not in OPTIONS or table is None:
+        return False
+    options = OPTIONS[kind]()
+    options.Init(table.Bytes, table.Pos)
+    return options.FusedActivationFunction() != schema.ActivationFunctionType.NONE
 
 
 def _tensor(model, tensor):

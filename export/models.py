@@ -141,6 +141,7 @@ class TFLiteModel:
     """
 
     def __init__(self, content, *, reference_kernels=False, threads=1):
+        self.content = content
         with quiet():
             from ai_edge_litert import interpreter as litert
 
@@ -189,6 +190,12 @@ class TFLiteModel:
     def _real(self, stored):
         scale, zero = self.output["quantization"]
         return (stored.astype(np.float32) - zero) * scale if scale else stored
+
+    def ops(self):
+        """{operation: how many} of the file."""
+        from export import graph
+
+        return graph.read(self.content).ops
 
     def numbers(self):
         """How the file writes numbers: real = scale * (stored - zero_point)."""

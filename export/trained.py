@@ -48,8 +48,23 @@ def find(path, *, suffixes=(".keras", ".tflite", ".onnx")):
         raise UserError(f"no run or model {path}; {did_you_mean(path, near)}")
     if path.suffix not in suffixes:
         raise UserError(f"{path} is no run and no {' or '.join(suffixes)} file")
+    check_sealed(path)
     folder = path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
     return Trained(path, _labels(folder), config_of(folder) or _of_bundle(folder))
+
+
+def check_sealed(path):
+    """Refuse a file of a bundle that is not the one that its card was written for.
+
+    Raises:
+        DamagedFile: its sha256 differs.
+    """
+    from export.card import MARKER, check_hash, read_card
+
+    if (path.parent / MARKER).is_file():
+        known = read_card(path.parent).get("files", {})
+        if path.name in known:
+            check_hash(path, known[path.name])
 
 
 def _labels(folder):

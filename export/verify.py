@@ -214,9 +214,11 @@ def verify(folder, card, trial):
         "formats": {},
     }
     for name, entry in card["formats"].items():
+        cli.status(f"running {name} on {len(trial.pixels):,} images")
         content = (folder / entry["file"]).read_bytes()
         found = trial.run(name, content)
         report["formats"][name] = {"file": entry["file"], "bytes": len(content)} | found
+    cli.status("")
     for name, failures in samples.check(folder, card).items():
         report["formats"][name]["failures"] += failures
     report["passed"] = not any(f["failures"] for f in report["formats"].values())

@@ -120,6 +120,12 @@ def print_json(value):
     print(json.dumps(value, ensure_ascii=False))
 
 
+def status(text):
+    """Say on a terminal's error output what is being done, in the place of what was said last."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
 def progress(items, total, label):
     """Yield the items, with a counter on a terminal's error output."""
     shown = sys.stderr.isatty() and total > 200

@@ -220,9 +220,32 @@ def test_a_changed_file_is_refused_by_its_hash(made, digits, tmp_path):
     with pytest.raises(DamagedFile, match="sha256") as caught:
         bundle.check(copy, digits, Limits())
     assert caught.value.exit_code == 5
+    with pytest.raises(DamagedFile, match="sha256"):  # evaluate, predict and bench find it so
+        find(file)
     file.unlink()
     with pytest.raises(DamagedFile, match="missing"):
         bundle.check(copy, digits, Limits())
+
+
+def test_a_file_that_no_runtime_takes_is_told_by_its_format(made, trained, digits, tmp_path):
+    def bad(conversion):
+        raise RuntimeError("the converter broke")
+
+    def worse(conversion):
+        return b"\x18\0\0\0TFL3" + bytes(40)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tflite.FORMATS, "bad", tflite.Format(bad))
+        patch.setitem(tflite.FORMATS, "worse", tflite.Format(worse))
+        limits = Limits(images=20, reference_images=5)
+        arguments = (trained / "model.keras", None, digits, tmp_path / "b")
+        with pytest.raises(CheckFailed, match="bad cannot be made: the converter broke"):
+            bundle.bundle(*arguments, ["float32", "bad"], limits)
+        assert not (tmp_path / "b").exists()
+        report = bundle.bundle(*arguments, ["float32", "bad", "worse"], limits, prefer="size")
+    assert list(report["formats"]) == ["float32"]
+    assert set(report["unmade"]) == {"bad", "worse"}
+    assert [p.name for p in (tmp_path / "b").glob("model_*")] == ["model_float32.tflite"]
 
 
 def test_wrong_labels_are_refused(made, trained, digits, tmp_path):
