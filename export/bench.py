@@ -1,7 +1,8 @@
 """How fast, how large and how hungry .tflite files are, measured in turn on this machine.
 
 Files run interleaved, one image each in every round, and what counts are the ratios within a
-round: a busy machine slows both sides alike. Peak memory is measured in a process of its own.
+round, of CPU time where there is one thread: a busy machine slows both sides alike. Median and p95
+are by the clock. Peak memory is measured in a process of its own.
 """
 
 import subprocess
@@ -19,23 +20,27 @@ WARM_UP = 5
 
 
 def times(runners, runs):
-    """Seconds of each call, (runs, runners): in every round all in turn, each time one later."""
-    seconds = np.empty((runs, len(runners)))
+    """Seconds of each call: in every round all in turn, each time one later.
+
+    Returns:
+        (by the clock, of this process' CPU), each (runs, runners).
+    """
+    seconds = np.empty((2, runs, len(runners)))
     for _ in range(WARM_UP):
         for run in runners:
             run()
     for i in range(runs):
         for j in np.roll(range(len(runners)), i):
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             runners[j]()
-            seconds[i, j] = time.perf_counter() - start
+            seconds[:, i, j] = time.perf_counter() - start, time.process_time() - cpu
     return seconds
 
 
 def ratios(contents, image, *, runs):
-    """{name: median latency as a share of float32's, or the first's}."""
+    """{name: median CPU time of an image as a share of float32's, or the first's}."""
     runners = [_runner(models.TFLiteModel(content), image) for content in contents.values()]
-    seconds = times(runners, runs)
+    _, seconds = times(runners, runs)
     base = list(contents).index("float32") if "float32" in contents else 0
     shares = np.median(seconds / seconds[:, base, None], axis=0)
     return {name: round(float(share), 4) for name, share in zip(contents, shares, strict=True)}
@@ -69,7 +74,9 @@ def measure(files, *, against=None, threads=1, runs=200, reference_kernels=False
         model = models.load(file, **options)
         pixels = np.random.default_rng(0).integers(0, 256, (1, *model.input_shape), np.uint8)
         runners.append(_runner(model, pixels[0]))
-    seconds = dict(zip(all_files, times(runners, runs).T, strict=True))
+    clock, cpu = (dict(zip(all_files, t.T, strict=True)) for t in times(runners, runs))
+    # One thread's CPU time is its latency on an idle machine; several are not idle in turn.
+    work = cpu if threads == 1 else clock
     rows = []
     for file in all_files:
         base = bases.get(file, file)
@@ -80,9 +87,9 @@ def measure(files, *, against=None, threads=1, runs=200, reference_kernels=False
                 "base": str(base),
                 "bytes": size,
                 "size_ratio": round(size / base.stat().st_size, 4),
-                "median_ms": round(float(np.median(seconds[file])) * 1e3, 4),
-                "p95_ms": round(float(np.percentile(seconds[file], 95)) * 1e3, 4),
-                "latency_ratio": round(float(np.median(seconds[file] / seconds[base])), 4),
+                "median_ms": round(float(np.median(clock[file])) * 1e3, 4),
+                "p95_ms": round(float(np.percentile(clock[file], 95)) * 1e3, 4),
+                "latency_ratio": round(float(np.median(work[file] / work[base])), 4),
                 "peak_bytes": peak_memory(file, threads),
                 "threads": threads,
                 "kernels": "reference" if reference_kernels else "XNNPACK",
@@ -157,9 +164,10 @@ def show(rows):
         ],
     )
     row = rows[0]
+    what = "CPU time" if row["threads"] == 1 else "latency"
     print(
         f"one image, {row['threads']} thread(s), {row['kernels']} kernels, {row['runs']} "
-        "interleaved rounds; ratios: median of each round's"
+        f"interleaved rounds; ratios of {what}: median of each round's"
     )
 
 
