@@ -24,15 +24,11 @@ def reader(split, shape, recipe, seed):
             if split.encoded is None:
                 source, options = np.asarray(split.read(*row)), {}
             else:
-                source, options = _decoded(*map(_plain, split.encoded(*row)), values, shape)
+                source, options = _decoded(*split.encoded(*row), values, shape)
             image[:] = augment.apply(source, values, shape, fill=recipe.fill, **options)
         return images
 
     return read
-
-
-def _plain(value):
-    return value.numpy() if hasattr(value, "numpy") else value
 
 
 def _decoded(data, orientation, alpha, values, shape):

@@ -14,6 +14,7 @@ COLUMNS = 8
 TILE = 96  # pixels
 MARGIN = 190  # room for the label of a row
 LINE = 34  # height of a title
+TALL = 20  # rows that stand in one block
 GREY = 110  # of explanations
 # What the rows of all augmentations show where no recipe says a range: as far as one would go.
 SHOWN = {
@@ -50,8 +51,9 @@ def sheet(source, recipe_name, *, size, seed=0):
     images = [np.asarray(split.read(*row)) for row in rows]
     everything = recipe_name == "all"
     recipe = recipes.Augmentation(SHOWN) if everything else recipes.find(recipe_name)
-    rows = list(_alone(images[0], recipe, shape))
-    shown = [(name, 0) for name in recipes.RECIPES] if everything else []
+    middle = len(images) // 2
+    rows = list(_alone(images[middle], recipe, shape))
+    shown = [(name, middle) for name in recipes.RECIPES] if everything else []
     shown = shown or [(recipe_name, i) for i in range(len(images))]
     for name, i in shown:
         label = name if everything else source.classes[split.labels[i]]
@@ -95,21 +97,27 @@ def _font(size):
 
 
 def _draw(title, rows):
-    width, height = MARGIN + COLUMNS * TILE + 2, LINE + len(rows) * TILE + 2
-    canvas = Image.new("RGB", (width, height), "white")
+    blocks = 2 if len(rows) > TALL else 1  # side by side, so that a screen holds them
+    high, wide = -(-len(rows) // blocks), MARGIN + COLUMNS * TILE
+    canvas = Image.new("RGB", (blocks * wide + 2, LINE + high * TILE + 2), "white")
     pen = ImageDraw.Draw(canvas)
-    _text(pen, (10, 8), title, 16, "black", width - 20)
-    for i, (label, note, tiles) in enumerate(rows):
-        top = LINE + i * TILE
-        _text(pen, (10, top + 18), label, 15, "black", MARGIN - 20)
-        for j, line in enumerate(note.splitlines()):
-            _text(pen, (10, top + 42 + 16 * j), line, 11, (GREY,) * 3, MARGIN - 20)
-        for j, tile in enumerate(tiles):
-            image = Image.fromarray(tile[..., 0] if tile.shape[-1] == 1 else tile)
-            # Pixels of a small image are to be seen as they are, a large one without jags.
-            how = Image.Resampling.NEAREST if image.width < TILE else Image.Resampling.BOX
-            canvas.paste(image.resize((TILE - 4, TILE - 4), how), (MARGIN + j * TILE, top + 2))
+    _text(pen, (10, 8), title, 16, "black", canvas.width - 20)
+    for i, row in enumerate(rows):
+        _row(canvas, pen, (i // high * wide, LINE + i % high * TILE), *row)
     return canvas
+
+
+def _row(canvas, pen, place, label, note, tiles):
+    left, top = place
+    _text(pen, (left + 10, top + 18), label, 15, "black", MARGIN - 20)
+    for j, line in enumerate(note.splitlines()):
+        _text(pen, (left + 10, top + 42 + 16 * j), line, 11, (GREY,) * 3, MARGIN - 20)
+    for j, tile in enumerate(tiles):
+        image = Image.fromarray(tile[..., 0] if tile.shape[-1] == 1 else tile)
+        # Pixels of a small image are to be seen as they are, a large one without jags.
+        how = Image.Resampling.NEAREST if image.width < TILE else Image.Resampling.BOX
+        image = image.resize((TILE - 4, TILE - 4), how)
+        canvas.paste(image, (left + MARGIN + j * TILE, top + 2))
 
 
 def _text(pen, place, text, size, colour, width):

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -464,3 +465,11 @@ def test_trivialaugment_picks_one_at_any_strength():
 def test_a_recipe_that_makes_no_sense_is_refused(given, word):
     with pytest.raises(UserError, match=word):
         recipes.recipe(**given)
+
+
+def test_the_page_of_augmentation_names_every_operation_and_recipe():
+    page = (Path(__file__).parent.parent / "docs" / "augmentation.md").read_text()
+    names = {row.split("|")[1].strip() for row in page.splitlines() if row.startswith("| ")}
+    told = {name.strip() for cell in names for name in cell.split(",")}
+    told |= {name.replace("_x", "_y") for name in told}
+    assert not (set(OPERATIONS) | set(recipes.RECIPES)) - told
