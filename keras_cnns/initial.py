@@ -90,10 +90,12 @@ def _is_auxiliary(layer, model):
 
 def head_layers(model):
     """Names of the last layers with weights before each output: what tells classes apart."""
-    found = set()
-    for output in model.outputs:
-        operation = output._keras_history.operation
-        while not getattr(operation, "weights", None):
-            operation = operation.input._keras_history.operation
-        found.add(operation.name)
+    found, waiting = set(), [output._keras_history.operation for output in model.outputs]
+    while waiting:
+        operation = waiting.pop()
+        if getattr(operation, "weights", None):
+            found.add(operation.name)
+        else:
+            inputs = [tensor for node in operation._inbound_nodes for tensor in node.input_tensors]
+            waiting += [tensor._keras_history.operation for tensor in inputs]
     return found
