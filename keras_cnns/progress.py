@@ -43,7 +43,7 @@ class Bar:
 
         columns = [
             progress.TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            progress.BarColumn(bar_width=24),
+            progress.BarColumn(bar_width=8),
             progress.TextColumn("{task.completed}/{task.total}  {task.fields[numbers]}"),
             progress.TextColumn("left {task.fields[left]}"),
         ]
@@ -61,7 +61,7 @@ class Bar:
         left = spent / taken * (job.steps - now.step)
         text = (
             f"rate {float(loop.engine.rate(loop.engine.optimizer.iterations)):.2g}  "
-            f"loss {now.loss / done:.4f}  accuracy {now.right / (done * job.batch):.4f}  "
+            f"loss {now.loss / done:.3f}  accuracy {now.right / (done * job.batch):.3f}  "
             f"{taken * job.batch / spent:,.0f} images/s"
         )
         fields = {"epoch": len(now.rows) + 1, "numbers": text, "left": clock(left)}
