@@ -6,6 +6,7 @@ it; `torch` is an eager step of the same network where torch and torchvision's R
 """
 
 import argparse
+import contextlib
 import statistics
 import tempfile
 import time
@@ -30,7 +31,7 @@ def synthetic(shape, classes, count):
 
     parts = {"train": split(count), "val": split(classes), "test": split(classes)}
     names = tuple(f"class {i}" for i in range(classes))
-    return Source("synthetic", names, shape[-1], parts, "synthetic")
+    return Source("synthetic", names, shape[-1], parts, {})
 
 
 class Ours:
@@ -47,7 +48,7 @@ class Ours:
         self.folder = tempfile.TemporaryDirectory()
         out = Path(self.folder.name)
         job = Job(name, source, settings)
-        config = _config(job, "plain", None, xla=xla)
+        config = _config(job, "plain", xla=xla)
         self.loop = Loop(
             job, xla=xla, checkpoints=Checkpoints(out / "checkpoints"), identity=config,
             signals=stops.Signals(),
@@ -167,6 +168,8 @@ def main():
     parser.add_argument("--steps", type=int, default=20)
     args = parser.parse_args()
     with quiet():
+        with contextlib.suppress(ModuleNotFoundError):
+            import torch  # noqa: F401  (before TensorFlow: the other way round it may crash)
         from keras_cnns.recipes import Optimizer, Training
 
         source = synthetic((32, 32, 3), 10, 2048)

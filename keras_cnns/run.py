@@ -32,11 +32,11 @@ def claim(folder):
     Raises:
         EnvironmentFault: another process trains into it at this moment.
     """
-    sweep(folder)
+    if folder.is_dir():
+        with locked(folder):
+            sweep(folder)
     files.claim(folder, marker=CONFIG, owned=OWNED)
     if (folder / CONFIG).exists():
-        with locked(folder):
-            pass
         if is_complete(folder):
             raise UserError(f"{folder} holds a run already; name another --out, or remove it")
         raise UserError(
@@ -57,7 +57,7 @@ def is_complete(folder):
 
 
 def sweep(folder):
-    """Remove what a killed training left half-written in its folder."""
+    """Remove what a killed training left half-written in its folder, once that is ours alone."""
     if folder.is_dir():
         names = {path.name for path in folder.iterdir()}
         left = {name for name in names if TEMPORARY.fullmatch(name)}

@@ -88,21 +88,25 @@ def resume(out, *, changes=None, named=None, bar=False):
         DamagedFile: every checkpoint is damaged.
     """
     out = Path(out)
-    run.sweep(out)
     config = run.config_of(out)
+    if not devices.is_chief():
+        return _resume(out, config, changes or {}, named or {}, bar)
+    with locked(out):
+        run.sweep(out)
+        return _resume(out, config, changes or {}, named or {}, bar)
+
+
+def _resume(out, config, changes, named, bar):
     if run.is_complete(out):
         progress.say(f"{out} is complete: nothing is left to train")
         return run.metrics(out)
     settings = recipes.of_config(config)
-    _refuse_changes(settings, changes or {}, config, named or {})
+    _refuse_changes(settings, changes, config, named)
     source = reopen(config, changed_data=True)  # refused in other words, without that way out
     _refuse_other_images(config, source, out)
     fresh = not Checkpoints(out / CHECKPOINTS).steps()
     job = Job(config["model"], source, settings, pixels=config.get("pixels"), fill=fresh)
-    if not job.chief:
-        return _follow(job, out, config)
-    with locked(out):
-        return _go_on(job, out, config, bar)
+    return _go_on(job, out, config, bar) if job.chief else _follow(job, out, config)
 
 
 def _refuse_other_images(config, source, out):

@@ -175,7 +175,7 @@ def test_other_images_are_refused(stopped, monkeypatch, digits, run):
     import dataclasses
 
     other = dataclasses.replace(digits, fingerprint="other")
-    monkeypatch.setattr(training, "open_source", lambda spec, **_: other)
+    monkeypatch.setattr(training, "reopen", lambda config, **_: other)
     status, _, errors = run("keras_cnns", "train", "--resume", "--out", stopped)
     assert status == 2
     assert "not those that" in errors
