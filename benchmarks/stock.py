@@ -55,7 +55,7 @@ def stock(name, images):
 
 def ours(name, images):
     """{format: bytes} as a bundle holds them."""
-    from export import freeze, metadata, tflite
+    from export import doctor, freeze, metadata, tflite
     from export.limits import Options
     from keras_cnns import registry
 
@@ -63,11 +63,14 @@ def ours(name, images):
     told = metadata.describe(name, Options(), images.shape[1:], float_input=True)
     with tempfile.TemporaryDirectory() as folder:
         freeze.Frozen(model).save(folder, batch=1)
-        conversion = tflite.Conversion(folder, images)
+        conversion, layers = tflite.Conversion(folder, images), doctor.layers_of(model)
         return {
-            format: metadata.attach(tflite.convert(conversion, format), told, ["label"] * 1000)
+            format: metadata.attach(
+                tflite.convert(conversion, format), told, ["label"] * 1000,
+                lambda name: doctor.layer_of(name, layers),
+            )
             for format in FORMATS
-        }
+        }  # fmt: skip
 
 
 def main():

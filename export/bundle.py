@@ -15,7 +15,7 @@ from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from export import calibration, choose, metadata, models, page, samples, tflite, verify
+from export import calibration, choose, doctor, metadata, models, page, samples, tflite, verify
 from export import card as cards
 from export.card import MARKER
 from export.freeze import INPUT, OUTPUT, Frozen
@@ -94,7 +94,7 @@ class Making:
         return verify.Trial(keras_model, self.held_out_images, labels, self.labels, self.limits)
 
     def dressed(self, content):
-        """A .tflite file with the metadata that phones read."""
+        """A .tflite file with the metadata that phones read, its tensors named by Keras layers."""
         numbers = models.TFLiteModel(content).numbers()["input"]
         description = metadata.describe(
             self.model.name,
@@ -102,7 +102,11 @@ class Making:
             numbers["shape"][1:],
             float_input=numbers["dtype"] == "float32",
         )
-        return metadata.attach(content, description, self.labels)
+        # The converter's names list whole paths of the graph, longer than the metadata.
+        layers = doctor.layers_of(self.model)
+        return metadata.attach(
+            content, description, self.labels, lambda name: doctor.layer_of(name, layers)
+        )
 
     def add(self, name, file, content):
         """Write the file of a format and its entry in the card."""

@@ -90,9 +90,11 @@ def _show_doctor(findings, limits):
     ]
     cli.table(["layer", "operation", "signal to noise", "lost here"], rows)
     print("\nwhat keeping the worst in float costs:")
+    rounds = findings["rounds"]
+    before = [set(), *(set(r["kept"]) for r in rounds)]
     rows = [
         [
-            ", ".join(r["kept"]) or "none",
+            "+ " + ", ".join(x for x in r["kept"] if x not in old) if r["kept"] else "none",
             f"{r['bytes'] / 1024:,.1f} KiB",
             f"{100 * r['accuracy']:.2f}%",
             f"{0 - r['drop']:+.2f}",
@@ -100,7 +102,7 @@ def _show_doctor(findings, limits):
             f"{r['latency_ms']:.3f} ms",
             "no" if r["failures"] else "yes",
         ]
-        for r in findings["rounds"]
+        for r, old in zip(rounds, before, strict=False)
     ]
     header = ["kept in float", "size", "accuracy", "change", "agreement", "latency", "passes"]
     cli.table(header, rows)

@@ -89,8 +89,15 @@ def describe(name, options, input_shape, *, float_input):
     }
 
 
-def attach(content, description, labels):
-    """The bytes of a .tflite file with metadata and labels; the same for the same arguments."""
+def attach(content, description, labels, rename=None):
+    """The bytes of a .tflite file with metadata and labels; the same for the same arguments.
+
+    Args:
+        content: bytes of the file.
+        description: the ModelMetadata, by `describe`.
+        labels: class names in the order of the outputs.
+        rename: name of an inner tensor -> the one to write in its place; default, unchanged.
+    """
     builder = flatbuffers.Builder(1024)
     builder.Finish(_write(builder, "ModelMetadata", description), IDENTIFIER)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
@@ -98,6 +105,8 @@ def attach(content, description, labels):
         if part.offset > 1:
             part.data = np.frombuffer(content, np.uint8, part.size, part.offset)
             part.offset = part.size = 0
+    if rename:
+        _rename(model.subgraphs, rename)
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data, entry.name = bytearray(builder.Output()), NAME
     entry.buffer = len(model.buffers)
@@ -110,6 +119,14 @@ def attach(content, description, labels):
         # A fixed date: the same model makes the same bytes.
         archive.writestr(zipfile.ZipInfo(LABELS, (1980, 1, 1, 0, 0, 0)), _lines(labels))
     return file.getvalue()
+
+
+def _rename(subgraphs, rename):
+    for subgraph in subgraphs:
+        outer = {*subgraph.inputs, *subgraph.outputs}
+        for number, tensor in enumerate(subgraph.tensors):
+            if number not in outer:
+                tensor.name = rename(tensor.name.decode("utf-8", "replace"))
 
 
 def _lines(labels):

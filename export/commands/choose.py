@@ -31,7 +31,10 @@ def run(args):
     with quiet():
         from export.bundle import formats, try_formats
     names = formats(args.formats)
-    source = source_of(trained, args.calibrate, args.data_dir, flag="--calibrate")
+    source = source_of(
+        trained, args.calibrate, args.data_dir,
+        flag="--calibrate", changed_data=args.changed_data,
+    )  # fmt: skip
     report = try_formats(
         trained.path, trained.labels, source, names, limits, options, args.prefer, args.plot
     )
