@@ -139,7 +139,6 @@ def plot(report, path):
     for name, found in files.items():
         star = name == best
         axes.plot(*_points([found]), "*" if star else "o", ms=15 if star else 7, color="#264653")
-    _name_points(axes, files)
     axes.set(
         xlabel="size, KiB",
         ylabel=f"accuracy on {report['images']:,} held-out images, %",
@@ -150,17 +149,20 @@ def plot(report, path):
     axes.xaxis.set_minor_formatter("{x:,.0f}")
     axes.grid(alpha=0.25)
     axes.margins(x=0.16, y=0.16)
+    _name_points(axes, files)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
 
 def _name_points(axes, files):
     """Write the names beside the points, once for points that lie together."""
-    together = {}
+    together, (low, high) = {}, axes.get_ylim()
     for name, found in files.items():
         x, y = found["bytes"] / 1024, 100 * found["accuracy"]
         near = (
-            spot for spot in together if abs(np.log(x / spot[0])) < 0.1 and abs(y - spot[1]) < 2
+            spot
+            for spot in together
+            if abs(np.log(x / spot[0])) < 0.1 and abs(y - spot[1]) < (high - low) / 20
         )
         together.setdefault(next(near, (x, y)), []).append(name)
     for spot, names in together.items():
