@@ -7,7 +7,7 @@ Layer names are those of the torch reference with "_" for ".", so that weights.p
 from keras_cnns.lazy import keras
 
 
-def conv(x, filters, kernel, stride=1, *, groups=1, bias=False, pad=None, name):
+def conv(x, filters, kernel, stride=1, *, groups=1, bias=False, pad=None, dilation=1, name):
     """Convolution padded alike on every side, as in Caffe and PyTorch.
 
     Keras' own "same" pads a strided window at the bottom and right only. Published weights
@@ -31,6 +31,7 @@ def conv(x, filters, kernel, stride=1, *, groups=1, bias=False, pad=None, name):
         stride,
         padding,
         groups=groups,
+        dilation_rate=dilation,
         use_bias=bias,
         kernel_initializer=_he(),
         name=name,
@@ -153,6 +154,36 @@ def squeeze_excite(x, narrow, *, act="relu", gate="sigmoid", name, squeeze="fc1"
     y = conv(y, x.shape[-1], 1, bias=True, name=f"{name}_{excite}")
     y = keras.layers.Activation(gate, name=f"{name}_gate")(y)
     return keras.layers.Multiply(name=f"{name}_scale")([x, y])
+
+
+def attention(q, k, v, *, heads, bias=None, name):
+    """Each position's mean over all of them, weighed by softmax(q k^T / sqrt(depth) + bias).
+
+    Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762, equation 1.
+
+    Args:
+        q, k, v: (batch, positions, heads * depth).
+        bias: added to the scores; a function of the scaled q, (batch, heads, positions, depth) ->
+            (batch, heads, positions, positions). None, nothing.
+
+    Returns:
+        (batch, positions, heads * depth).
+    """
+    positions, channels = v.shape[1:]
+
+    def by_head(x, order, letter):
+        shape = (positions, heads, channels // heads)
+        x = keras.layers.Reshape(shape, name=f"{name}_{letter}_heads")(x)
+        return keras.layers.Permute(order, name=f"{name}_{letter}")(x)
+
+    q, k, v = by_head(q, (2, 1, 3), "q"), by_head(k, (2, 3, 1), "k"), by_head(v, (2, 1, 3), "v")
+    q = keras.layers.Rescaling((channels // heads) ** -0.5, name=f"{name}_scale")(q)
+    scores = keras.ops.matmul(q, k)
+    if bias:
+        scores = keras.layers.Add(name=f"{name}_bias")([scores, bias(q)])
+    shares = keras.layers.Softmax(name=f"{name}_softmax")(scores)
+    x = keras.layers.Permute((2, 1, 3), name=f"{name}_join")(keras.ops.matmul(shares, v))
+    return keras.layers.Reshape((positions, channels), name=f"{name}_joined")(x)
 
 
 def channel_shuffle(x, groups, *, name):

@@ -1,7 +1,7 @@
 """Parameters and multiply-adds, layer by layer, read off a built model.
 
-One MAC is one multiply-add of a convolution or dense layer for one image; biases, normalization,
-activations and pooling are not counted. FLOPs = 2 MACs.
+One MAC is one multiply-add of a convolution, a dense layer or a product of two tensors (attention)
+for one image; biases, normalization, activations and pooling are not counted. FLOPs = 2 MACs.
 """
 
 import math
@@ -21,10 +21,11 @@ class Row(NamedTuple):
 
 
 def rows(model):
-    """One Row for each layer of a functional model, in order."""
+    """One Row for each layer of a functional model, and for each product of tensors, in order."""
     return [
-        Row(layer.name, type(layer).__name__, _shape(layer), _trainable(layer), _macs(layer))
-        for layer in model.layers
+        Row(each.name, type(each).__name__, _shape(each), _trainable(each), _macs(each))
+        for each in model.operations
+        if isinstance(each, keras.layers.Layer) or _is_product(each)
     ]
 
 
@@ -39,16 +40,23 @@ def macs(model):
 
 
 def _trainable(layer):
-    return sum(math.prod(weight.shape) for weight in layer.trainable_weights)
+    return sum(math.prod(weight.shape) for weight in getattr(layer, "trainable_weights", ()))
 
 
 def _shape(layer):
     return tuple(getattr(layer.output, "shape", ())[1:])
 
 
+def _is_product(operation):
+    # An operation, not a layer: `keras.ops.matmul` of two symbolic tensors.
+    return type(operation).__name__ == "Matmul"
+
+
 def _macs(layer):
     if hasattr(layer, "layers"):  # a whole network in the place of a layer, as in an ensemble
-        return sum(map(_macs, layer.layers))
+        return sum(map(_macs, getattr(layer, "operations", layer.layers)))
+    if _is_product(layer):
+        return math.prod(layer.output.shape[1:]) * layer.input[0].shape[-1]
     kernel = getattr(layer, "kernel", None)
     if kernel is None:
         return 0

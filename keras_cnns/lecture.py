@@ -41,11 +41,16 @@ def compare(models):
 def _by_kind(model):
     """{"convolution" or "dense": [(weights, MACs) of each layer, in order]}."""
     found = {"convolution": [], "dense": []}
-    for layer, row in zip(model.layers, complexity.rows(model), strict=True):
+    for row in complexity.rows(model):
         if row.macs:
-            kind = "dense" if isinstance(layer, keras.layers.Dense) else "convolution"
-            found[kind].append((math.prod(layer.kernel.shape), row.macs))
+            kind = "convolution" if "Conv" in row.kind else "dense"
+            found[kind].append((_weights(model, row), row.macs))
     return found
+
+
+def _weights(model, row):
+    # A product of two activations multiplies and holds no weight.
+    return math.prod(model.get_layer(row.name).kernel.shape) if row.params else 0
 
 
 def _cells(groups):

@@ -15,6 +15,8 @@ PARTS = {  # Keras' order of each layer's weights, under the names that torch gi
     "DepthwiseConv2D": ("weight", "bias"),
     "Dense": ("weight", "bias"),
     "BatchNormalization": ("weight", "bias", "running_mean", "running_var"),
+    "LayerNormalization": ("weight", "bias"),
+    "Embedding": ("weight",),
 }
 SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
 BFLOAT16 = "BF16"  # the upper half of a float32, which numpy has no name for
@@ -124,8 +126,8 @@ def copy(model, checkpoint, renames=()):
             raise WeightsError(f"the file does not fit {model.name}: {error}") from error
     modules = {}
     for key, array in checkpoint.items():
-        module, _, part = key.rpartition(".")
-        name = _renamed(module.replace(".", "_"), renames)
+        module, part = _split(key)
+        name = _renamed(module, renames)
         if name is not None and part != "num_batches_tracked":
             modules.setdefault(name, {})[part] = np.asarray(array)
     targets = {layer.name: layer for layer in model.layers if layer.weights}
@@ -171,8 +173,8 @@ def head_classes(checkpoint, model, renames=()):
         return weights_keras.head_classes(checkpoint)
     heads = _heads(model)
     for key, array in checkpoint.items():
-        module, _, part = key.rpartition(".")
-        if part == "weight" and _renamed(module.replace(".", "_"), renames) in heads:
+        module, part = _split(key)
+        if part == "weight" and _renamed(module, renames) in heads:
             return len(array)
     return None
 
@@ -202,6 +204,17 @@ def _classes(parts):
     return len(parts["weight"]) if parts and "weight" in parts else None
 
 
+def _split(key):
+    """A torch name as module and part; what belongs to no layer is the weight of its own name."""
+    module, _, part = key.rpartition(".")
+    for known in ("weight", "bias"):
+        if part.endswith(f"_{known}"):  # in_proj_weight of torch's attention
+            return key.removesuffix(f"_{known}").replace(".", "_"), known
+    if part not in {"num_batches_tracked", *PARTS["BatchNormalization"]}:  # class_token
+        return key.replace(".", "_"), "weight"
+    return module.replace(".", "_"), part
+
+
 def _renamed(name, renames):
     for pattern, replacement in renames:
         if replacement is None and re.search(pattern, name):
@@ -217,6 +230,10 @@ def _keras_layout(layer, array):
         channels = layer.input.shape[-1]
         array = array.reshape(channels, -1, *array.shape[2:])  # torch: (channels * m, 1, h, w)
         return array.transpose(2, 3, 0, 1)
+    if type(layer).__name__ == "Embedding":
+        return array.reshape(-1, array.shape[-1])  # torch: (1, positions, channels)
+    if type(layer).__name__ == "Conv2D":  # a line's convolution, or a dense layer on 1x1 pixels
+        array = array.reshape(*array.shape, *(1,) * (4 - array.ndim)) if array.ndim > 1 else array
     if array.ndim == 4 and type(layer).__name__ == "Dense":
         array = array[:, :, 0, 0]  # some references classify by a 1x1 convolution
     if array.ndim == 4:

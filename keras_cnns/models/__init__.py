@@ -2,6 +2,8 @@
 
 from keras_cnns.models import (
     alexnet,
+    attention,
+    botnet,
     densenet,
     efficientnet,
     googlenet,
@@ -16,11 +18,14 @@ from keras_cnns.models import (
     shufflenet,
     squeezenet,
     vgg,
+    vit,
     xception,
 )
 
 __all__ = [
     "alexnet",
+    "attention",
+    "botnet",
     "densenet",
     "efficientnet",
     "googlenet",
@@ -35,5 +40,6 @@ __all__ = [
     "shufflenet",
     "squeezenet",
     "vgg",
+    "vit",
     "xception",
 ]

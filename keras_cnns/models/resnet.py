@@ -15,7 +15,7 @@ and a bare stem. The CIFAR networks use the paper's option A, a shortcut of zero
 nor pool, on the ImageNet stages; 32 pixels end as 4.
 """
 
-from keras_cnns.blocks import classifier, conv, max_pool, norm, relu, scaled, squeeze_excite
+from keras_cnns.blocks import classifier, conv, max_pool, norm, relu, scaled
 from keras_cnns.lazy import keras
 from keras_cnns.registry import register
 
@@ -69,7 +69,23 @@ def zero_shortcut(x, filters, stride, *, name):
     return keras.ops.pad(x, ((0, 0), (0, 0), (0, 0), sides)) if missing else x
 
 
-def residual(x, convolutions, *, flavour, reduction, option_a, kernel, name):
+def projected(x, filters, stride, *, kernel, average, normed, name):
+    """A shortcut of another shape, by a convolution.
+
+    Args:
+        kernel: its side, where it strides.
+        average: the mean of each two by two pixels strides, not the convolution.
+        normed: whether it is normalized.
+    """
+    if average and stride > 1:
+        # "same" leaves what lies outside out of the mean, as torch does when it rounds up.
+        x = keras.layers.AveragePooling2D(2, stride, "same", name=f"{name}_downsample_pool")(x)
+        stride = 1
+    x = conv(x, filters, kernel if stride > 1 else 1, stride, name=f"{name}_downsample_0")
+    return norm(x, name=f"{name}_downsample_1") if normed else x
+
+
+def residual(x, convolutions, *, flavour, gate, option_a, name, **shortcut_options):
     """One block: x + f(x), where f is the convolutions and x is projected if f changes shape."""
     before, after, after_last, after_sum = FLAVOURS[flavour]
     filters = convolutions[-1][0]
@@ -81,11 +97,10 @@ def residual(x, convolutions, *, flavour, reduction, option_a, kernel, name):
             shortcut = zero_shortcut(x, filters, stride, name=name)
         else:
             # A pre-activated block projects what it has normalized (figure 4e and its code).
-            start = f if "n" in before else x
-            size = kernel if stride > 1 else 1
-            shortcut = conv(start, filters, size, stride, name=f"{name}_downsample_0")
-            if "n" in after_last:
-                shortcut = norm(shortcut, name=f"{name}_downsample_1")
+            shortcut = projected(
+                f if "n" in before else x, filters, stride, normed="n" in after_last, name=name,
+                **shortcut_options,
+            )  # fmt: skip
     for i, convolution in enumerate(convolutions, 1):
         if i > 1:
             f = activate(f, before, name=f"{name}_{{}}{i}")
@@ -93,24 +108,24 @@ def residual(x, convolutions, *, flavour, reduction, option_a, kernel, name):
         f = conv(f, out, side, step, groups=groups, name=f"{name}_conv{i}")
         last = i == len(convolutions)
         f = activate(f, after_last if last else after, name=f"{name}_{{}}{i}")
-    if reduction:
-        f = squeeze_excite(f, filters // reduction, name=f"{name}_se_module")
+    if gate:
+        f = gate(f, name=name)
     total = keras.layers.Add(name=f"{name}_add")([shortcut, f])
     return activate(total, after_sum, name=f"{name}_{{}}_add")
 
 
-def stem(x, kind, width, letters, small):
-    """The first layers.
+def stem(x, width, letters, *, deep, caffe, small):
+    """The first layers: 7x7 and a pool, both strided.
 
     Args:
-        kind: "imagenet" (7x7 and a pool, both strided), "senet" (the same with the pool of
-            Caffe) or "deep" (three 3x3 for the 7x7).
         width: channels.
         letters: what follows the convolution, as `activate` reads it.
+        deep: three 3x3 for the 7x7, the last with twice the channels.
+        caffe: the pool of Caffe, which has no padding and may stick out.
         small: 3x3 for the 7x7, and nothing strided or pooled.
     """
     stride = 1 if small else 2
-    if kind == "deep":
+    if deep:
         for i, (filters, step) in enumerate(((width, stride), (width, 1), (2 * width, 1)), 1):
             x = conv(x, filters, 3, step, name=f"conv{i}")
             x = activate(x, letters, name=f"{{}}{i}")
@@ -119,15 +134,15 @@ def stem(x, kind, width, letters, small):
         x = activate(x, letters, name="{}1")
     if small:
         return x
-    if kind == "imagenet":
-        return max_pool(x, 3, 2, pad=1, signed="r" not in letters, name="maxpool")
-    return max_pool(x, 3, 2, ceil=True, name="maxpool")
+    if caffe:
+        return max_pool(x, 3, 2, ceil=True, name="maxpool")
+    return max_pool(x, 3, 2, pad=1, signed="r" not in letters, name="maxpool")
 
 
 def resnet(
-    x, *, block, depths, classes, widths, flavour="original", first=64, kind="imagenet",
-    small=False, stem_letters=None, reduction=None, option_a=False, kernel=1, dropout=0.0,
-    base=None, **options,
+    x, *, block, depths, classes, widths, flavour="original", first=64, base=None, deep=False,
+    caffe=False, small=False, stem_letters=None, gate=None, between=None, option_a=False, kernel=1,
+    average=False, dropout=0.0, **options,
 ):  # fmt: skip
     """A stem, then stages of residual blocks that halve the image and double its depth.
 
@@ -137,26 +152,28 @@ def resnet(
         depths: blocks in each stage; stage i has base * 2**i channels before widening.
         flavour: a key of FLAVOURS.
         first: channels of the stem.
-        kind: of the stem.
-        small: a stem for images of 32 pixels.
-        stem_letters: what follows the stem's convolution; default, what the flavour says.
-        reduction: how far squeeze-and-excitation narrows its gate; None, no gate.
-        option_a: shortcuts of zeros, not projections.
-        kernel: side of a strided projection.
-        dropout: share of features dropped before the classifier.
         base: channels of the first stage; default, those of the stem.
+        deep, caffe, small: see `stem`; small is for images of 32 pixels.
+        stem_letters: what follows the stem's convolution; default, what the flavour says.
+        gate: applied to f before the sum, as gate(f, name=block); None, nothing.
+        between: the same, applied to the output of each stage but the last.
+        option_a: shortcuts of zeros, not projections.
+        kernel, average: see `projected`.
+        dropout: share of features dropped before the classifier.
         options: passed to block: groups, group_width, stride_in_1x1, expansion.
     """
     before, after, *_ = FLAVOURS[flavour]
     letters = after if stem_letters is None else stem_letters
-    x = stem(x, kind, scaled(first, widths[0]), letters, small)
+    x = stem(x, scaled(first, widths[0]), letters, deep=deep, caffe=caffe, small=small)
     for stage, depth in enumerate(depths):
+        if between and stage:
+            x = between(x, name=f"layer{stage + 1}_0")
         width = scaled((base or first) * 2**stage, widths[stage])
         for i in range(depth):
             convolutions = block(width, 2 if stage > 0 and i == 0 else 1, **options)
             x = residual(
-                x, convolutions, flavour=flavour, reduction=reduction, option_a=option_a,
-                kernel=kernel, name=f"layer{stage + 1}_{i}",
+                x, convolutions, flavour=flavour, gate=gate, option_a=option_a, kernel=kernel,
+                average=average, name=f"layer{stage + 1}_{i}",
             )  # fmt: skip
     x = activate(x, before, name="last_{}")
     return classifier(x, classes, dropout=dropout, name="fc") if classes else x

@@ -8,17 +8,25 @@ a pool without padding in the stem, gates that narrow 16 times and have biases.
 is 3x3; 32 pixels end as 4.
 """
 
+from keras_cnns.blocks import squeeze_excite
 from keras_cnns.models.resnet import FIFTY, HUNDRED, MORE, resnet, wide_grouped
 from keras_cnns.registry import register
 
+
+
+def excite(x, *, name):
+    """The gate of a block, which narrows 16 times."""
+    return squeeze_excite(x, x.shape[-1] // 16, name=f"{name}_se_module")
+
+
 # timm's names of the first and of the last layers.
 RENAMES = (("^layer0_", ""), ("^last_linear$", "fc"))
-SE = {"kind": "senet", "reduction": 16}
+SE = {"caffe": True, "gate": excite}
 X32 = {"groups": 32, "group_width": 4}
 
 DEEP = {
-    "block": wide_grouped, "depths": (3, 8, 36, 3), "kind": "deep", "kernel": 3, "groups": 64,
-    "reduction": 16, "dropout": 0.2,
+    "block": wide_grouped, "depths": (3, 8, 36, 3), "deep": True, "kernel": 3, "groups": 64,
+    "dropout": 0.2, **SE,
 }  # fmt: skip
 
 variant = register(
