@@ -16,6 +16,37 @@ from export.models import gives_probabilities
 INPUT, OUTPUT, SIGNATURE = "image", "probabilities", "serving_default"
 
 
+def without_negation(function):
+    """The same function with x * -1 for -x, which TFLite computes in float alone.
+
+    Keras' layer normalization negates its mean, so that no transformer would be all integer. The
+    negation in a GELU stays: the converter knows it, and its error function, by their shape.
+    """
+    definition = function.graph.as_graph_def()
+    nodes = {node.name: node for node in definition.node}
+
+    def sources(node):
+        return [nodes[name.partition(":")[0]] for name in node.input if not name.startswith("^")]
+
+    scaled = [node for erfc in nodes.values() if erfc.op == "Erfc" for node in sources(erfc)]
+    kept = {node.name for scale in scaled for node in sources(scale)}
+    negations = [node for name, node in nodes.items() if node.op == "Neg" and name not in kept]
+    if not negations:
+        return function
+    for node in negations:
+        minus_one = definition.node.add(op="Const", name=f"{node.name}/minus_one")
+        minus_one.attr["dtype"].CopyFrom(node.attr["T"])
+        value = tf.make_tensor_proto(-1, tf.as_dtype(node.attr["T"].type))
+        minus_one.attr["value"].tensor.CopyFrom(value)
+        node.op = "Mul"
+        node.input.insert(1, minus_one.name)
+    graph = tf.compat.v1.wrap_function(
+        lambda: tf.graph_util.import_graph_def(definition, name=""), signature=[]
+    )
+    ends = ([tensor.name for tensor in side] for side in (function.inputs, function.outputs))
+    return graph.prune(*ends)
+
+
 class Frozen:
     """A frozen model; `save` writes it as a SavedModel for any or for a fixed batch size.
 
@@ -38,7 +69,7 @@ class Frozen:
             return scores if self.ends_in_softmax else tf.nn.softmax(scores)
 
         traced = tf.function(answer).get_concrete_function(self._spec(None, channels))
-        return convert_variables_to_constants_v2(traced)
+        return without_negation(convert_variables_to_constants_v2(traced))
 
     def _spec(self, batch, channels):
         shape = (batch, *self.image_shape[:2], channels)
