@@ -51,6 +51,7 @@ class GeneratedKernels(keras.layers.Layer):
                 )
 
     def build(self, _):
+        """Make the weights."""
         side, inputs, outputs = self.tile
         tiles = sum(rows * columns for rows, columns in map(self._grid, self.shapes))
         # Embeddings and hidden numbers of variance 1, kernels of He's for a tile's own inputs.
@@ -70,6 +71,7 @@ class GeneratedKernels(keras.layers.Layer):
         return shape[2] // self.tile[1], shape[3] // self.tile[2]
 
     def call(self, _=None):
+        """Each kernel of `shapes`, (height, width, input channels, output channels)."""
         side, inputs, outputs = self.tile
         a = keras.ops.matmul(self.z, self.w_in) + self.b_in
         a = keras.ops.reshape(a, (-1, self.hidden))
@@ -86,9 +88,11 @@ class GeneratedKernels(keras.layers.Layer):
         return kernels
 
     def compute_output_spec(self, _=None):
+        """Shapes of the kernels."""
         return [keras.KerasTensor(shape, self.compute_dtype) for shape in self.shapes]
 
     def get_config(self):
+        """What `from_config` takes."""
         own = {"shapes": self.shapes, "tile": self.tile}
         own |= {"embedding": self.embedding, "hidden": self.hidden}
         return super().get_config() | own
@@ -103,15 +107,18 @@ class ConvolutionWith(keras.layers.Layer):
         self.strides, self.padding, self.use_bias = tuple(strides), padding, use_bias
 
     def build(self, shapes):
+        """Make the weights."""
         if self.use_bias:
             self.bias = self.add_weight((shapes[1][-1],), "zeros", name="bias")
 
     def call(self, inputs):
+        """Convolve x (batch, height, width, channels) with the kernel."""
         x, kernel = inputs
         x = keras.ops.conv(x, kernel, self.strides, self.padding, data_format="channels_last")
         return x + self.bias if self.use_bias else x
 
     def get_config(self):
+        """What `from_config` takes."""
         own = {"strides": self.strides, "padding": self.padding, "use_bias": self.use_bias}
         return super().get_config() | own
 

@@ -4,15 +4,16 @@ Wu, Wayne, Graves and Lillicrap 2018, The Kanerva Machine: A Generative Distribu
 arXiv:1804.01756 (section 3; figure 1). No code of the authors is known; what follows is derived
 here and tested against the closed form.
 
-The memory M has K rows of C numbers, and is not known: it is Gaussian, each of its C columns with
-a mean of its own, a column of R (K x C), and all with one covariance U (K x K). To write a code z
-(C numbers) with weights w (K numbers, an address) is to observe z = w^T M + noise, noise of variance
-s^2 for each number. A column m of M and its number z_c of z are jointly Gaussian,
+The memory M has K rows of C numbers, and is not known: it is Gaussian, each of its C columns with a
+mean of its own, a column of R (K x C), and all with one covariance U (K x K). To write a code z (C
+numbers) with weights w (K numbers) is to observe z = w^T M + noise, of variance s^2 each. A column
+m of M and its number z_c of z are jointly Gaussian,
 
     E m = r,   Var m = U,   E z_c = w^T r,   Var z_c = w^T U w + s^2,   Cov(m, z_c) = U w
 
 and a Gaussian given a part of itself is Gaussian with mean r + Cov Var^-1 (z_c - w^T r) and
-covariance U - Cov Var^-1 Cov^T. Hence, for all columns at once, with the gain g = U w / (w^T U w + s^2),
+covariance U - Cov Var^-1 Cov^T. Hence, for all columns at once, with the gain
+g = U w / (w^T U w + s^2),
 
     R <- R + g (z - R^T w)^T        U <- U - g w^T U
 
@@ -21,22 +22,25 @@ G = U W^T (W U W^T + s^2 I)^-1. Since the noise is independent, to write them on
 any order, ends at the same R and U; both equal (U^-1 + W^T W / s^2)^-1 for the covariance and that
 times (U^-1 R + W^T Z / s^2) for the mean.
 
-An episode writes T images x: e(x) is the code, and q(y | x) a Gaussian address variable whose
-weights are w = f(y)^T A. To read is z ~ p(z | y, M) = N(R^T w, w^T U w + s^2) and p(x | z); q(z | x, y, M)
-sees what was read and the image. The loss is the negative of the bound
+An episode writes T images x: e(x) is the code, and q(y | x) a Gaussian address whose weights are
+w = f(y) A. To read a query is to draw y from q(y | query), then z from p(z | y, M), a Gaussian of
+mean R^T w and variance w^T U w + s^2, and x from p(x | z). The loss is the negative of the bound
 
-    sum over t of  log p(x | z) - KL(q(y | x) || N(0, I)) - KL(q(z | x, y, M) || p(z | y, M))
-    minus KL(q(M | X) || p(M))
+    sum over t of  log p(x | z) - KL(q(y | x) || N(0, I))  minus  KL(q(M | X) || p(M))
 
-Reading iteratively feeds the image that was read back as the next query: what the memory holds
-attracts it, and noise that it does not hold falls away.
+To read iteratively feeds what was read back as the next query: what the memory holds attracts it.
+
+Two things differ from the paper. z is drawn from what the memory says of it, not from a further
+q(z | x, y, M): with one, trained for minutes and not for days, images pass the memory by. And
+reading is trained on queries with noise, and on what it has read itself, of which the gradient is
+stopped.
 
 Cost: besides the layers, K^2 T + T^2 K multiply-adds and a T x T system to write an episode.
 """
 
 import keras
 
-from keras_cnns.explore.neural_process import divergence
+from keras_cnns.explore.neural_process import divergence, layers
 
 PACKAGE = "keras_cnns"
 
@@ -89,7 +93,7 @@ def memory_divergence(mean, covariance, prior_mean):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class KanervaMachine(keras.Model):
-    """Episodes of images to the logits of what the memory gives back of them.
+    """(images, queries) to the logits of what a memory of the images gives back of the queries.
 
     Args:
         rows: K.
@@ -97,37 +101,40 @@ class KanervaMachine(keras.Model):
         pixels: of an image.
         width: neurons between image and code.
         address: numbers of the address variable y.
+        reads: how often a query is read, each time what was read before.
         seed: of the draws of y and z.
 
-    Called on (batch, images, pixels) with values 0..1: writes them to an empty memory and reads
-    them again; returns logits of the same shape.
+    Called on images and queries (batch, images, pixels) with values 0..1; returns logits
+    (batch, images, reads, pixels), from draws of y and z; `write` and `read` draw nothing.
     """
 
-    def __init__(self, rows=32, code=50, pixels=784, width=256, address=32, seed=0, **options):
+    def __init__(
+        self, rows=32, code=50, pixels=784, width=256, address=32, reads=4, seed=0, **options
+    ):
         super().__init__(**options)
         self.facts = {"rows": rows, "code": code, "pixels": pixels, "width": width}
-        self.facts |= {"address": address, "seed": seed}
-        dense = keras.layers.Dense
-        self.seen = keras.Sequential([dense(width, activation="relu"), dense(width, "relu")])
-        self.encoder = dense(code)
-        self.addresser = dense(2 * address)
-        self.keys = keras.Sequential([dense(address, activation="relu"), dense(address)])
-        self.recogniser = keras.Sequential([dense(width // 2, activation="relu"), dense(2 * code)])
-        self.decoder = keras.Sequential([dense(width, activation="relu"), dense(width, "relu"), dense(pixels)])
+        self.facts |= {"address": address, "reads": reads, "seed": seed}
+        self.seen = layers([width], width, "relu")
+        self.encoder = keras.layers.Dense(code)
+        self.addresser = keras.layers.Dense(2 * address)
+        self.keys = layers([address], address)
+        self.decoder = layers([width, width], pixels)
         self.draws = keras.random.SeedGenerator(seed)
 
-    def build(self, shape=None):
-        rows, code, pixels, width, address, _ = self.facts.values()
+    def build(self, _=None):
+        """Make the weights."""
+        rows, code, pixels, width, address = list(self.facts.values())[:5]
         self.seen.build((None, None, pixels))
         for part in (self.encoder, self.addresser):
             part.build((None, None, width))
         self.keys.build((None, None, address))
-        self.recogniser.build((None, None, width + code))
         self.decoder.build((None, None, code))
-        unit = keras.initializers.RandomNormal(stddev=address**-0.5)
-        self.addresses = self.add_weight((address, rows), unit, name="A")
-        self.prior = self.add_weight((rows, code), keras.initializers.RandomNormal(stddev=0.1), name="R0")
-        self.log_noise = self.add_weight((), keras.initializers.Constant(-1.0), name="log_s")
+        draw, constant = keras.initializers.RandomNormal, keras.initializers.Constant
+        self.addresses = self.add_weight((address, rows), draw(stddev=address**-0.5), name="A")
+        self.prior = self.add_weight((rows, code), draw(stddev=0.1), name="R0")
+        self.log_noise = self.add_weight((), constant(-2.0), name="log_s")
+        # Divergences count little at first: before it can read, a memory is best left empty.
+        self.warmth = self.add_weight((), "ones", trainable=False, name="warmth")
 
     @property
     def noise(self):
@@ -135,20 +142,20 @@ class KanervaMachine(keras.Model):
         return keras.ops.exp(2 * self.log_noise)
 
     def address(self, seen):
-        """q(y | x): mean and deviation, (batch, images, address) each."""
+        """q(y | x): mean and deviation, (batch, images, address) each; sure of itself at first."""
         mean, raw = keras.ops.split(self.addresser(seen), 2, axis=-1)
-        return mean, 1e-3 + keras.ops.softplus(raw)
+        return mean, 1e-3 + keras.ops.softplus(raw - 3)
 
     def weigh(self, y):
-        """Weights w of an address variable, (batch, images, rows)."""
+        """Weights w of an address, (batch, images, rows)."""
         return keras.ops.matmul(self.keys(y), self.addresses)
 
     def write(self, images):
         """The memory after images were written at the means of their addresses: R and U."""
         seen = self.seen(images)
-        return self._write(self.weigh(self.address(seen)[0]), self.encoder(seen))
+        return self._written(self.weigh(self.address(seen)[0]), self.encoder(seen))
 
-    def _write(self, weights, codes):
+    def _written(self, weights, codes):
         rows, code = self.prior.shape
         batch = keras.ops.shape(codes)[0]
         mean = keras.ops.broadcast_to(self.prior, (batch, rows, code))
@@ -156,7 +163,7 @@ class KanervaMachine(keras.Model):
         return write(mean, covariance, weights, codes, self.noise)
 
     def read(self, memory, queries, iterations=1):
-        """What a memory gives back of queries, (batch, images, pixels) in 0..1.
+        """What a memory gives back of queries, (batch, images, pixels) in 0..1, without a draw.
 
         Args:
             memory: (R, U) of `write`.
@@ -171,32 +178,60 @@ class KanervaMachine(keras.Model):
     def _draw(self, mean, deviation):
         return mean + deviation * keras.random.normal(keras.ops.shape(mean), seed=self.draws)
 
-    def call(self, images):
-        ops = keras.ops
+    def _addressed(self, seen):
+        """Weights of a drawn address, and how far its distribution is from N(0, I)."""
+        mean, deviation = self.address(seen)
+        zero, one = keras.ops.zeros_like(mean), keras.ops.ones_like(mean)
+        far = keras.ops.mean(divergence(mean, deviation, zero, one))
+        return self.weigh(self._draw(mean, deviation)), far
+
+    def call(self, inputs):
+        """Write the images, read the queries as often as `reads` says, and add the divergences."""
+        images, queries = inputs
+        ops, reads = keras.ops, self.facts["reads"]
         seen = self.seen(images)
-        y_mean, y_deviation = self.address(seen)
-        weights = self.weigh(self._draw(y_mean, y_deviation))
-        mean, covariance = self._write(weights, self.encoder(seen))
-        z_mean, z_variance = read(mean, covariance, weights, self.noise)
-        correction, raw = ops.split(
-            self.recogniser(ops.concatenate([seen, z_mean], axis=-1)), 2, axis=-1
-        )
-        posterior = z_mean + correction, 1e-3 + ops.softplus(raw)
-        zero, one = ops.zeros_like(y_mean), ops.ones_like(y_mean)
-        count = ops.cast(ops.shape(images)[1], self.compute_dtype)
-        self.add_loss(
-            ops.mean(divergence(y_mean, y_deviation, zero, one))
-            + ops.mean(divergence(*posterior, z_mean, ops.sqrt(z_variance)))
-            + ops.mean(memory_divergence(mean, covariance, self.prior)) / count
-        )
-        return self.decoder(self._draw(*posterior))
+        weights, far = self._addressed(seen)
+        memory = self._written(weights, self.encoder(seen))
+        answers = []
+        for _ in range(reads):
+            weights, more = self._addressed(self.seen(queries))
+            mean, variance = read(*memory, weights, self.noise)
+            answers.append(self.decoder(self._draw(mean, ops.sqrt(variance))))
+            queries = ops.stop_gradient(ops.sigmoid(answers[-1]))
+            far = far + more / reads
+        written = ops.mean(memory_divergence(*memory, self.prior)) / images.shape[1]
+        self.add_loss(self.warmth * (far / 2 + written))
+        return ops.stack(answers, axis=2)
 
     def get_config(self):
+        """What `from_config` takes."""
         return super().get_config() | self.facts
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 def negative_log_likelihood(images, logits):
-    """The loss, (batch, images): nats an image under the Bernoulli of each pixel."""
-    softplus = keras.ops.softplus(logits)
-    return keras.ops.sum(softplus - images * logits, axis=-1)
+    """The loss, (batch, images): nats an image under the Bernoulli of each pixel, mean of reads.
+
+    Args:
+        images: (batch, images, pixels).
+        logits: (batch, images, reads, pixels).
+    """
+    images = keras.ops.expand_dims(images, 2)
+    return keras.ops.mean(
+        keras.ops.sum(keras.ops.softplus(logits) - images * logits, axis=-1), axis=-1
+    )
+
+
+class WarmUp(keras.callbacks.Callback):
+    """Let divergences count from 2% to all of it in the first 60% of the steps.
+
+    Sonderby et al. 2016, Ladder Variational Autoencoders, arXiv:1602.02282, section 2.3.
+    """
+
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = steps
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Set the weight for the step."""
+        self.model.warmth.assign(min(1.0, 0.02 + batch / (0.6 * self.steps)))

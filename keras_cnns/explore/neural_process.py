@@ -37,9 +37,7 @@ def divergence(mean, deviation, other_mean, other_deviation):
     ops = keras.ops
     ratio = deviation / other_deviation
     distance = (mean - other_mean) / other_deviation
-    return 0.5 * ops.sum(
-        ops.square(ratio) + ops.square(distance) - 1 - 2 * ops.log(ratio), axis=-1
-    )
+    return 0.5 * ops.sum(ops.square(ratio) + ops.square(distance) - 1 - 2 * ops.log(ratio), axis=-1)
 
 
 def mean_of_known(vectors, known):
@@ -56,10 +54,10 @@ def mean_of_known(vectors, known):
     return total / keras.ops.sum(known, axis=1, keepdims=True)
 
 
-def layers(widths, last):
-    """Dense layers, rectified but for the last."""
+def layers(widths, last, activation=None):
+    """Dense layers, rectified; the last by `activation`."""
     hidden = [keras.layers.Dense(width, activation="relu") for width in widths]
-    return keras.Sequential([*hidden, keras.layers.Dense(last)])
+    return keras.Sequential([*hidden, keras.layers.Dense(last, activation=activation)])
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -88,6 +86,7 @@ class NeuralProcess(keras.Model):
             self.draws = keras.random.SeedGenerator(seed)
 
     def build(self, shapes=None):
+        """Make the weights."""
         self.encoder.build((None, None, 3))
         if self.latent:
             self.latent_hidden.build((None, 1, self.width))
@@ -114,6 +113,7 @@ class NeuralProcess(keras.Model):
         return keras.ops.concatenate([mean, 0.1 + 0.9 * keras.ops.softplus(raw)], axis=-1)
 
     def call(self, inputs, training=False):
+        """Mean and deviation at every place; adds the divergence of q in training."""
         places, values, known = inputs
         r = self.represent(places, values, known)
         if not self.latent:
@@ -129,6 +129,7 @@ class NeuralProcess(keras.Model):
         return self.decode(source[0] + source[1] * noise, places)
 
     def get_config(self):
+        """What `from_config` takes."""
         own = {"width": self.width, "latent": self.latent, "seed": self.seed}
         return super().get_config() | own
 

@@ -14,7 +14,9 @@ class Hypernetwork:
     batch_size: int = knob(128, "images in a step", low=1)
     learning_rate: float = knob(3e-3, "step size at first; half a cosine takes it to 0", low=1e-9)
     embedding: int = knob(4, "numbers from which a kernel is generated, the paper's Nz", low=1)
-    hidden: int = knob(4, "numbers between the two layers of the hypernetwork, the paper's d", low=1)
+    hidden: int = knob(
+        4, "numbers between the two layers of the hypernetwork, the paper's d", low=1
+    )
     seed: int = knob(0, "of weights and order", low=0, high=2**31 - 1)
 
 
@@ -36,14 +38,15 @@ class NeuralProcess:
 class Kanerva:
     """Of a memory of digits, arXiv:1804.01756."""
 
-    steps: int = knob(1000, "steps for each number of rows", low=1)
-    batch_size: int = knob(8, "episodes in a step", low=1)
-    episode: int = knob(32, "images written to a memory", low=1)
+    steps: int = knob(1500, "steps for each number of rows", low=1)
+    batch_size: int = knob(16, "episodes in a step", low=1)
+    episode: int = knob(16, "images written to a memory", low=1)
     rows: int = knob(32, "of the largest memory; an 8th, a 4th and a half are trained too", low=8)
     code: int = knob(50, "numbers in a row", low=1)
     width: int = knob(256, "neurons of the layers between image and code", low=1)
-    learning_rate: float = knob(1e-3, "step size at first; half a cosine takes it to 0", low=1e-9)
-    seed: int = knob(0, "of weights and episodes", low=0, high=2**31 - 1)
+    reads: int = knob(4, "times that a query is read in training", low=1)
+    learning_rate: float = knob(3e-3, "step size at first; half a cosine takes it to 0", low=1e-9)
+    seed: int = knob(0, "of weights, episodes and noise", low=0, high=2**31 - 1)
 
 
 # name: (knobs, module of keras_cnns.explore whose `train` it is, what it shows)

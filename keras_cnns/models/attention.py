@@ -58,7 +58,7 @@ def cbam(x, *, name):
 
 
 def bam(x, *, name):
-    """x times 1 + sigmoid(what each channel says * what each pixel and its far neighbours say)."""
+    """Scale x by 1 + sigmoid(what its channel says * what its pixel and far neighbours say)."""
     channels, name = x.shape[-1], f"{name}_bam"
     narrow = max(1, channels // 16)
 
@@ -93,8 +93,8 @@ DEEP = (
 variant = register(resnet, paper="arXiv:1910.03151", year=2019, stages=4)
 variant("eca_resnet50", 25_557_118, 4_089_272_064, gate=eca, **FIFTY)
 variant = register(resnet, paper="arXiv:1910.03151", year=2019, stages=4, renames=DEEP)
-variant("ecaresnet50d", 25_576_350, 4_328_912_640, gate=eca, deep=True, first=32, base=64, average=True,
-        **FIFTY)  # fmt: skip
+variant("ecaresnet50d", 25_576_350, 4_328_912_640, gate=eca, deep=True, first=32, base=64,
+        average=True, **FIFTY)  # fmt: skip
 
 names = (("_res_unit_", "_"), *PYTORCHCV)
 variant = register(resnet, paper="arXiv:1807.06521", year=2018, stages=4, renames=names)

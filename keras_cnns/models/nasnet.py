@@ -6,12 +6,14 @@ Regularized Evolution for Image Classifier Architecture Search, arXiv:1802.01548
 6), whose cells are those of the authors' code (tensorflow/tpu, models/official/amoeba_net).
 
 A cell sees the two outputs before it and adds five sums, each of two operations on what is there
-already: state 0 is the last output, state 1 the one before, 2 to 6 the sums. `keras_cnns.search`
-mutates the same tables. `nasnet_a_large` bears timm's layer names, `nasnet_a_mobile` is
+already: state 0 is the last output, state 1 the one before, 2 to 6 the sums. A cell is data, and
+so are the lists and dicts that JSON and YAML read: a search mutates them, and the builder takes
+them as they are (`as_cell`). `nasnet_a_large` bears timm's layer names, `nasnet_a_mobile` is
 pytorchcv's nasnet_4a1056. A dilated convolution that strides is not dilated, since Keras has none
 that does both. ScheduledDropPath of training is left out.
 """
 
+import difflib
 from dataclasses import dataclass, replace
 
 from keras_cnns.blocks import classifier, conv, depthwise, norm, relu, scaled
@@ -25,6 +27,51 @@ class Cell:
 
     sums: tuple[tuple[tuple[str, int], tuple[str, int]], ...]
     output: tuple[int, ...]  # states that are concatenated
+
+    def plain(self):
+        """The cell as lists and a dict, which `as_cell` reads again."""
+        sums = [[list(side) for side in sides] for sides in self.sums]
+        return {"sums": sums, "output": list(self.output)}
+
+
+def as_cell(data):
+    """A Cell out of plain data, checked.
+
+    Args:
+        data: a Cell; or {"sums": [[[operation, state], [operation, state]], ...]} with or without
+            "output": [state, ...]. Without, it is what no sum uses, as in arXiv:1802.01548.
+
+    Raises:
+        ValueError: an unknown operation, a state that is not there yet, or other data.
+    """
+    if isinstance(data, Cell):
+        return data
+    try:
+        sums = tuple(
+            tuple((str(operation), int(state)) for operation, state in (left, right))
+            for left, right in data["sums"]
+        )
+        output = data.get("output")
+        output = None if output is None else tuple(int(state) for state in output)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ValueError(
+            "a cell is {'sums': [[[operation, state], [operation, state]], ...]}, not "
+            + repr(data)[:100]
+        ) from None
+    for i, sides in enumerate(sums):
+        for operation, state in sides:
+            if operation not in OPERATIONS:
+                near = difflib.get_close_matches(operation, OPERATIONS, n=3, cutoff=0.5)
+                near = f"did you mean {' or '.join(near)}?" if near else ", ".join(OPERATIONS)
+                raise ValueError(f"no operation is named {operation!r}; {near}")
+            if not 0 <= state < i + 2:
+                raise ValueError(f"sum {i} of a cell sees states 0 to {i + 1}, not {state}")
+    if output is None:
+        used = {state for sides in sums for _, state in sides}
+        output = tuple(state for state in range(len(sums) + 2) if state not in used)
+    if not sums or not output or not all(0 <= state < len(sums) + 2 for state in output):
+        raise ValueError(f"a cell of {len(sums)} sums cannot give out states {list(output)}")
+    return Cell(sums, output)
 
 
 def cell(text, output):
@@ -255,7 +302,7 @@ def nasnet(x, *, cells, repeat, filters, stem, stem_cells=2, skip=False, classes
 
     Args:
         x: images, (batch, height, width, channels).
-        cells: (normal, reduction), each a Cell.
+        cells: (normal, reduction), each a Cell or plain data for one; see `as_cell`.
         repeat: normal cells in a group, the paper's N.
         filters: channels of a state in the first group; the others have two and four times more.
         stem: channels of the first convolution.
@@ -263,7 +310,7 @@ def nasnet(x, *, cells, repeat, filters, stem, stem_cells=2, skip=False, classes
         skip: the first normal cell after a reduction sees the output two before that, not the one.
         widths: multipliers of the stem and of the three groups.
     """
-    normal, reduction = cells
+    normal, reduction = map(as_cell, cells)
     stride = 2 if stem_cells else 1
     x = conv(x, scaled(stem, widths[0]), 3, stride, pad=0 if stem_cells else "same",
              name="conv0_conv")  # fmt: skip

@@ -13,7 +13,6 @@ from keras_cnns.models.resnet import FIFTY, HUNDRED, MORE, resnet, wide_grouped
 from keras_cnns.registry import register
 
 
-
 def excite(x, *, name):
     """The gate of a block, which narrows 16 times."""
     return squeeze_excite(x, x.shape[-1] // 16, name=f"{name}_se_module")
