@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 import keras_cnns
+from export import freeze, graph, models, tflite
 from keras_cnns import blocks, weights
 from keras_cnns.models import attention, botnet, vit
+from tests.test_export import settle
 
 
 def softmax(x):
@@ -183,3 +185,37 @@ def test_checkpoints_of_three_dialects_fill_a_transformer(dialect):
     token = model.get_layer("class_token").embeddings
     np.testing.assert_array_equal(token, checkpoint["class_token"][0])
     assert weights.head_classes(names, model, variant.renames) == 3
+
+
+SMALL = {  # what is changed of each network, so that it is converted in seconds
+    "eca_resnet50": {"depths": (1, 1, 1, 1)},
+    "cbam_resnet50": {"depths": (1, 1, 1, 1)},
+    "bam_resnet50": {"depths": (1, 1, 1, 1)},
+    "botnet50": {"attends": ((False,), (False,), (False,), (True, True))},
+    "botnet50ts_256": {"attends": ((False,), (False, True), (True,), (True,))},
+    "vit_b_32": {"depth": 2, "channels": 128},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_attention_becomes_all_integer_and_answers_alike(name, tmp_path):
+    """Neither softmax, nor products of activations, nor layer normalization compute in float."""
+    keras.utils.set_random_seed(0)
+    variant = keras_cnns.VARIANTS[name]
+    image = keras.Input((64, 64, 3))
+    widths = (0.25,) * variant.stages if variant.stages == 4 else (1, 1)
+    x = keras.layers.Rescaling(1 / 64, -2.0)(image)
+    logits = variant.builder(x, classes=3, widths=widths, **variant.spec | SMALL[name])
+    model = keras.Model(image, logits)
+    images = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8)
+    settle(model, images)
+    freeze.Frozen(model).save(tmp_path, batch=1)
+    content = tflite.convert(tmp_path, "uint8", images)
+    assert graph.read(content).in_float == {}
+    assert graph.read(content).foreign == ()
+    expected = models.softmax(model.predict(images, verbose=0))
+    exact = models.TFLiteModel(tflite.convert(tmp_path, "float32", images)).predict(images)
+    np.testing.assert_allclose(exact, expected, atol=1e-4)
+    answers = models.TFLiteModel(content).predict(images)
+    spread = np.abs(expected - expected.mean(axis=0)).max()
+    assert np.abs(answers - expected).max() < max(0.05, spread)
