@@ -60,6 +60,14 @@ def test_relative_positions_are_sums_of_row_and_column_distances(height, width):
     np.testing.assert_allclose(model.predict(queries, verbose=0), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("side", [1, 33, 65])
+def test_a_bottleneck_transformer_takes_any_size(side):
+    variant = keras_cnns.VARIANTS["botnet50"]
+    image = keras.Input((side, side + 2, 3))
+    logits = variant.builder(image, classes=2, widths=(0.25,) * 4, **variant.spec)
+    assert logits.shape == (None, 2)
+
+
 def test_a_transformer_without_positions_does_not_see_the_order_of_patches():
     image = keras.Input((8, 8, 3))
     logits = vit.vit(image, patch=4, depth=2, channels=64, classes=5, widths=(1, 1))

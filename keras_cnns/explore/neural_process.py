@@ -13,7 +13,7 @@ and of any number. A decoder answers for any place x with the mean and deviation
                   from q(z | all), equation 7.
 
 Four layers encode, three decode, deviations are 0.1 + 0.9 softplus and of z 0.1 + 0.9 sigmoid, as
-in the authors' notebooks. Cost: about 83,000 multiply-adds for each pixel of a step with layers of
+in the authors' notebooks. Cost: about 87,000 multiply-adds for each pixel of a step with layers of
 128; a prediction is linear in known plus wanted pixels.
 """
 

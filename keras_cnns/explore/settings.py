@@ -41,11 +41,11 @@ class Kanerva:
 
     steps: int = knob(1500, "steps for each number of rows", low=1)
     batch_size: int = knob(16, "episodes in a step", low=1)
-    episode: int = knob(16, "images written to a memory", low=1)
+    episode: int = knob(8, "images written to a memory", low=1)
     rows: int = knob(32, "of the largest memory; an 8th, a 4th and a half are trained too", low=8)
     code: int = knob(50, "numbers in a row", low=1)
     width: int = knob(256, "neurons of the layers between image and code", low=1)
-    reads: int = knob(4, "times that a query is read in training", low=1)
+    reads: int = knob(2, "times that a query is read in training", low=1)
     learning_rate: float = knob(3e-3, "step size at first; half a cosine takes it to 0", low=1e-9)
     seed: int = knob(0, "of weights, episodes and noise", low=0, high=2**31 - 1)
 

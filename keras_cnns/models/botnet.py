@@ -93,7 +93,10 @@ def attend(x, stride, *, scale_distances, name):
     bias = relative_positions(height, width, rescale=rescale, name=f"{name}_pos_embed")
     x = attention(q, k, v, heads=HEADS, bias=bias, name=name)
     x = keras.layers.Reshape((height, width, channels), name=f"{name}_image")(x)
-    return keras.layers.AveragePooling2D(2, name=f"{name}_pool")(x) if stride > 1 else x
+    if stride == 1:
+        return x
+    # "same" rounds an odd size up, as the strided shortcut does.
+    return keras.layers.AveragePooling2D(2, 2, "same", name=f"{name}_pool")(x)
 
 
 def block(x, width, stride, *, attends, act, scale_distances, name):
@@ -147,7 +150,7 @@ def botnet(x, *, stem, attends, act="relu", scale_distances=True, classes, width
 paper = {"paper": "arXiv:2101.11605", "year": 2021, "stages": 4}
 variant = register(botnet, **paper)
 variant(
-    "botnet50", 20_852_008, 4_024_557_568, stem=((64, 7, 2),), smallest=9,
+    "botnet50", 20_852_008, 4_024_557_568, stem=((64, 7, 2),),
     attends=((False,) * 3, (False,) * 4, (False,) * 6, (True,) * 3),
 )  # fmt: skip
 names = (("_conv([123])_(1x1|kxk)_", r"_conv\1_"),)
