@@ -22,6 +22,8 @@ def without_negation(function):
     Keras' layer normalization negates its mean, so that no transformer would be all integer. The
     negation in a GELU stays: the converter knows it, and its error function, by their shape.
     """
+    if not any(operation.type == "Neg" for operation in function.graph.get_operations()):
+        return function  # at once: the definition is a copy of all weights
     definition = function.graph.as_graph_def()
     nodes = {node.name: node for node in definition.node}
 
@@ -31,8 +33,6 @@ def without_negation(function):
     scaled = [node for erfc in nodes.values() if erfc.op == "Erfc" for node in sources(erfc)]
     kept = {node.name for scale in scaled for node in sources(scale)}
     negations = [node for name, node in nodes.items() if node.op == "Neg" and name not in kept]
-    if not negations:
-        return function
     for node in negations:
         minus_one = definition.node.add(op="Const", name=f"{node.name}/minus_one")
         minus_one.attr["dtype"].CopyFrom(node.attr["T"])

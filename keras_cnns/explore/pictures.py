@@ -98,7 +98,8 @@ def denoising(images, queries, iterations, path, count=12):
     for kind, (query, answers) in queries.items():
         rows.append((kind, query))
         rows += [(f"read {i}x", answer) for i, answer in zip(iterations, answers, strict=True)]
-    figure = Figure(figsize=(0.72 * count, 0.72 * len(rows)), layout="constrained")
+    count = min(count, len(images))
+    figure = Figure(figsize=(1 + 0.72 * count, 0.74 * len(rows)), layout="constrained")
     for axes, (name, row) in zip(figure.subplots(len(rows), 1), rows, strict=True):
         parts = row[:count].reshape(-1, SIDE, SIDE)
         axes.imshow(tiled(parts, count, gap=2, fill=1.0), cmap="gray", vmin=0, vmax=1)

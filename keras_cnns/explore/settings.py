@@ -39,10 +39,10 @@ class NeuralProcess:
 class Kanerva:
     """Of a memory of digits, arXiv:1804.01756."""
 
-    steps: int = knob(1500, "steps for each number of rows", low=1)
+    steps: int = knob(2000, "steps for each number of rows", low=1)
     batch_size: int = knob(16, "episodes in a step", low=1)
     episode: int = knob(8, "images written to a memory", low=1)
-    rows: int = knob(32, "of the largest memory; an 8th, a 4th and a half are trained too", low=8)
+    rows: int = knob(8, "of the largest memory; an 8th, a 4th and a half are trained too", low=8)
     code: int = knob(50, "numbers in a row", low=1)
     width: int = knob(256, "neurons of the layers between image and code", low=1)
     reads: int = knob(2, "times that a query is read in training", low=1)
