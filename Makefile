@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow lint bench
+.PHONY: demo test slow lint bench clients
 
 demo: .venv/.installed
 	$(BIN)/python -m keras_cnns demo
@@ -20,6 +20,22 @@ lint: .venv/.dev
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.export_routes
+
+# What runs a bundle elsewhere: MediaPipe, tflite-micro, Vela, and the page in Chromium.
+clients: .venv-clients/.installed tests/clients/node_modules
+	.venv-clients/bin/python -m pytest -m "" -rs -s tests/test_clients.py tests/test_page.py \
+	  tests/test_snippets.py tests/test_c_array.py
+
+.venv-clients/.installed: requirements-clients.txt .venv/.dev
+	$(BIN)/python -m venv .venv-clients
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	  > "$$(.venv-clients/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
+	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+tests/clients/node_modules: tests/clients/package-lock.json
+	@if command -v npm > /dev/null; then npm ci --prefix tests/clients --no-audit --no-fund; \
+	  else echo "npm is not installed: the page is not tried in a browser"; fi
 
 # The stamps come last, so that an installation that was cut short is taken up again.
 .venv/.installed: requirements.txt

@@ -15,7 +15,20 @@ from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 
-from export import calibration, choose, doctor, metadata, models, page, samples, tflite, verify
+from export import (
+    c_array,
+    calibration,
+    choose,
+    doctor,
+    metadata,
+    model_card,
+    models,
+    page,
+    samples,
+    snippets,
+    tflite,
+    verify,
+)
 from export import card as cards
 from export.card import MARKER
 from export.freeze import INPUT, OUTPUT, Frozen
@@ -50,6 +63,7 @@ class Making:
     card: dict = field(default_factory=dict)  # what model.json will hold; parts add to it
     unmade: dict = field(default_factory=dict)  # {format: why there is no file of it}
     report: dict | None = None  # what verify.json holds, once it is there
+    model_file: Path | None = None  # where the model lay; beside it, perhaps, its run
 
     def __post_init__(self):
         self.conversion = cache(self._conversion)
@@ -174,8 +188,9 @@ def bundle(model_file, labels, source, out, names, limits, options=None, prefer=
     with whole_folder(out) as folder, tempfile.TemporaryDirectory() as temporary:
         options = options or Options()
         making = Making(
-            folder, Path(temporary), model, labels, source, names, limits, options, prefer
-        )
+            folder, Path(temporary), model, labels, source, names, limits, options, prefer,
+            model_file=Path(model_file),
+        )  # fmt: skip
         with _said_if_full(out, folder):
             passed = make(making, PARTS)
         if not passed:
@@ -313,9 +328,12 @@ PARTS = {
     "model_*": _formats,
     "verify.json": _verified,
     "samples": samples.write,
+    "model_int8*": c_array.write,
+    "android": snippets.write,
+    "MODEL_CARD.md": model_card.write,
     "index.html": page.write,
 }
-OWNED = (*PARTS, "web", "doctor.png", MARKER)
+OWNED = (*PARTS, "ios", "web", "doctor.png", MARKER)
 
 
 def try_formats(model_file, labels, source, names, limits, options, prefer, picture=None):

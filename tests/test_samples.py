@@ -33,7 +33,10 @@ def test_each_sample_has_its_pixels_and_its_scores(bundled, card):
             file = bundled / sample["file"]
             pixels = decode.load(file, inspect(file), runner.input_shape)
             digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-            assert sample["pixels"][f"{height}x{width}x{channels}"] == digest
+            assert sample["pixels"][f"{height}x{width}x{channels}"] == {
+                "sha256": digest,
+                "sum": int(pixels.sum()),
+            }
             scores = dict(zip(card["labels"], runner.predict(pixels[None])[0], strict=True))
             assert sample["scores"][name] == pytest.approx(scores, abs=1e-6)
 

@@ -18,8 +18,8 @@ async function runtime() {
 
 /** Names of the formats that a browser can run, the integer one first. */
 export function runnable(card) {
-  const able = ({ input, output }) =>
-    READABLE.includes(input.dtype) && READABLE.includes(output.dtype);
+  const able = ({ file, input, output }) =>
+    file.endsWith(".tflite") && READABLE.includes(input.dtype) && READABLE.includes(output.dtype);
   const names = Object.keys(card.formats).filter((name) => able(card.formats[name]));
   return names.sort((a, b) => (b === "uint8") - (a === "uint8"));
 }

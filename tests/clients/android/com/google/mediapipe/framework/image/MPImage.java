@@ -1,0 +1,2 @@
+package com.google.mediapipe.framework.image;
+public class MPImage {}
