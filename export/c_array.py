@@ -11,8 +11,8 @@ import textwrap
 import numpy as np
 
 from export import arena, graph, models
-from pipelines import check as images
 from pipelines import decode
+from pipelines.check import image as images
 from pipelines.files import write_text
 
 FORMAT = "int8"

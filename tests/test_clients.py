@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from export import models
-from pipelines import check, decode
+from pipelines import decode
+from pipelines.check import image as check
 
 OTHERS = [Path(p).resolve() for p in os.environ.get("KERAS_CNNS_BUNDLES", "").split(":") if p]
 
