@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export import bundle, freeze, graph, models, tflite, verify
+from export import bundle, freeze, graph, metadata, models, tflite, verify
 from export.limits import Limits, Options
 from export.trained import find
 from keras_cnns import VARIANTS, registry
@@ -186,6 +186,32 @@ def test_an_operation_of_tensorflow_alone_is_refused_by_the_converter(tmp_path):
     tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.f})
     with pytest.raises(Exception, match="Betainc"):
         tflite.convert(tflite.Conversion(tmp_path, np.zeros((1, 4, 4, 1), np.uint8)), "float32")
+
+
+def test_what_verify_tells_adds_up(made):
+    report = made[1]
+    keras_accuracy = report["keras"]["accuracy"]
+    for found in report["formats"].values():
+        assert found["drop"] == pytest.approx(100 * (keras_accuracy - found["accuracy"]))
+        low, high = found["agreement_95"]
+        assert low - 1e-9 <= found["agreement"] <= high + 1e-9  # of a share of 1, high is 1
+        losses = [c["keras"] - c["file"] for c in found["worst_classes"]]
+        assert losses == sorted(losses, reverse=True) and len(losses) == 3
+        assert sum(found["ops"].values()) > 5
+
+
+def test_other_labels_inside_a_file_are_told(made, digits):
+    content = (made[0] / "model_float32.tflite").read_bytes()
+    images = dataset.pixels(digits.splits["test"], (32, 32, 1))[:10]
+    labels, limits = digits.splits["test"].labels[:10], Limits(reference_images=2)
+    model = models.load(made[0] / "model.keras")
+    trial = verify.Trial(model, images, labels, digits.classes, limits)
+    assert trial.run("float32", content)["failures"] == []
+    told = metadata.describe("x", Options(), (32, 32, 3), float_input=True)
+    other = metadata.attach(content, told, ["a", "b"])
+    assert trial.run("float32", other)["failures"] == [
+        "holds 2 labels, which are not the bundle's 10"
+    ]
 
 
 def test_a_missed_limit_is_said_and_nothing_is_called_ready(made, trained, digits, tmp_path):
