@@ -20,6 +20,7 @@ lint: .venv/.dev
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.export_routes
+	$(BIN)/python -m benchmarks.train
 
 # What runs a bundle elsewhere: MediaPipe, tflite-micro, Vela, and the page in Chromium.
 clients: .venv-clients/.installed tests/clients/node_modules

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from shlex import quote
 
 GRACE = 20.0  # seconds from SIGTERM to SIGKILL: TensorFlow may swallow the first
 GONE = 15.0  # seconds that the others have, once a worker is gone, to end by themselves
@@ -42,6 +43,8 @@ class Supervisor:
     def __init__(self, workers, arguments):
         addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
         self.stopped_by = self.deadline = None
+        out = arguments[arguments.index("--out") + 1] if "--out" in arguments[:-1] else "RUN"
+        self._again = f"launch --workers {workers} -- train --resume --out {quote(out)}"
         self.processes = [self._start(i, addresses, arguments) for i in range(workers)]
 
     def _start(self, index, addresses, arguments):
@@ -95,7 +98,7 @@ class Supervisor:
         code = self.processes[index].returncode
         if code < 0:
             how = f"was ended by {signal.Signals(-code).name}"
-            sentence = f"worker {index} {how}; the others stop too"
+            sentence = f"worker {index} {how}; the others stop too; to go on: {self._again}"
             print(f"python -m keras_cnns launch: {sentence}", file=sys.stderr, flush=True)
 
     def _status(self):

@@ -127,8 +127,7 @@ def test_workers_stop_together_and_go_on_as_one_would(event, program, tmp_path):
         errors = finish(process, 4)
         assert time.monotonic() - begun < 30
         assert "was ended by SIGKILL; the others stop too" in errors
-    if not event.endswith("chief"):
-        assert "train --resume --out" in errors
+    assert "train --resume --out" in errors
     stopped = max(int(p.name[5:]) for p in (out / "checkpoints").glob("step-*"))
     assert stopped < 1200
     again = start(program, "launch train --resume", out)
