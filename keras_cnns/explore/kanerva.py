@@ -31,9 +31,8 @@ mean R^T w and variance w^T U w + s^2, and x from p(x | z). The loss is the nega
 To read iteratively feeds what was read back as the next query: what the memory holds attracts it.
 
 Two things differ from the paper. z is drawn from what the memory says of it, not from a further
-q(z | x, y, M): with one, trained for minutes and not for days, images pass the memory by. And
-reading is trained on queries with noise, and on what it has read itself, of which the gradient is
-stopped.
+q(z | x, y, M), so that nothing of an image passes the memory by. And reading is trained on queries
+with noise, and on what it has read itself, of which the gradient is stopped.
 
 Cost: besides the layers, K^2 T + T^2 K multiply-adds and a T x T system to write an episode.
 """
