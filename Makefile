@@ -8,10 +8,10 @@ demo: .venv/.installed
 	$(BIN)/python -m keras_cnns demo
 
 test: .venv/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 slow: .venv/.dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
 from tensorboard.plugins.hparams.summary import session_end_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from keras_cnns.run import SHEET
 from pipelines.errors import UserError
 from pipelines.settings import flat
 
@@ -61,6 +62,8 @@ class Board:
         with self.writers["train"].as_default(step=0):
             config = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
             tf.summary.text("config", "".join(f"    {line}\n" for line in config.splitlines()))
+            sheet = tf.io.decode_png((self.folder.parent / SHEET).read_bytes(), 3)
+            tf.summary.image("augmentation", sheet[None])
             tf.summary.image("first batch, augmented", job.sample(), max_outputs=8)
             metadata = tf.compat.v1.SummaryMetadata(
                 plugin_data={"plugin_name": "graph_keras_model", "content": b"1"}

@@ -38,7 +38,7 @@ def demo(out, *, seed=0, bar=False):
     settings = recipes.RECIPES[RECIPE]
     print(f"\n2. training {NETWORK} with the recipe {RECIPE!r}, {settings.epochs} epochs")
     train(NETWORK, source, _seeded(settings, seed), out, recipe=RECIPE, bar=bar)
-    print(f"augmented images: {out / 'augmentation.png'}   curves: {out / 'curves.png'}")
+    print(f"augmented images: {out / run.SHEET}   curves: {out / 'curves.png'}")
     print("\n3. the held-out fifth")
     model = trained.find(out)
     report = evaluate(model, source)

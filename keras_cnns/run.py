@@ -17,8 +17,9 @@ from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
 
 METRICS = "metrics.json"
+SHEET = "augmentation.png"
 OWNED = (
-    *(CONFIG, LABELS, MODEL, METRICS, "env.json", "history.csv", "curves.png", "augmentation.png"),
+    *(CONFIG, LABELS, MODEL, METRICS, "env.json", "history.csv", "curves.png", SHEET),
     *("checkpoints", "tensorboard", "bundle", "bundle.failed", "report-*", "bad_batch.json"),
     "skipped.txt",  # the bad images that were left out
 )

@@ -157,9 +157,9 @@ def _go_on(job, out, config, bar):
         board = Board(out / "tensorboard", config, loop.progress.step)
         loop.watchers = (progress.show(bar), Rows(out / "history.csv"), board)
         _check_space(loop, out)
-        if not (out / "augmentation.png").exists():
+        if not (out / run.SHEET).exists():
             size = min(job.shape[0], 256)
-            write_preview(job.source, job.settings.augment, out / "augmentation.png", size=size)
+            write_preview(job.source, job.settings.augment, out / run.SHEET, size=size)
         try:
             with _told(loop, out):
                 loop.run()

@@ -57,7 +57,9 @@ def test_scalars_of_steps_and_epochs(ask):
 
 def test_pictures_of_augmented_images_and_of_mistakes(ask):
     tags = json.loads(ask("plugin/images/tags"))
-    for run, tag in (("train", "first batch, augmented"), ("validation", "mistakes")):
+    for run, tag in (
+        ("train", "augmentation"), ("train", "first batch, augmented"), ("validation", "mistakes"),
+    ):  # fmt: skip
         assert tag in tags[run]
         found = json.loads(ask("plugin/images/images", run=run, tag=tag, sample=0))
         picture = urllib.parse.parse_qs(found[0]["query"])
