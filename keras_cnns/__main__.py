@@ -11,6 +11,7 @@ COMMANDS = {
     "train": Command("train a network on a source of images", "keras_cnns.commands.train"),
     "find-rate": Command("a learning rate to begin with", "keras_cnns.commands.find_rate"),
     "launch": Command("one training by several workers", "keras_cnns.commands.launch"),
+    "search": Command("widths under a device's budget", "keras_cnns.commands.search"),
     "evaluate": Command("accuracy of a model, class by class", "keras_cnns.commands.evaluate"),
     "predict": Command("what a model sees in images", "keras_cnns.commands.predict"),
     "ensemble": Command("several runs as one model", "keras_cnns.commands.ensemble"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from keras_cnns.derived import base_of, derive
 from keras_cnns.lazy import keras
 
 # Mean and standard deviation of ImageNet's red, green and blue, of values 0..1 (torchvision).
@@ -84,17 +85,23 @@ def _load_families():
 
 
 def find(name):
-    """Return the Variant of that name.
+    """Return the Variant of that name, or of a name that `derived` tells apart from one.
 
     Raises:
         BuildError: there is none; the message holds the near misses.
     """
     _load_families()
-    if name not in VARIANTS:
-        near = difflib.get_close_matches(str(name), VARIANTS, n=3, cutoff=0.5)
+    base, *changes = str(name).split("+")
+    if base not in VARIANTS:
+        near = difflib.get_close_matches(base, VARIANTS, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names())}"
-        raise BuildError(f"no network is named {name!r}; {hint}")
-    return VARIANTS[name]
+        raise BuildError(f"no network is named {base!r}; {hint}")
+    if not changes:
+        return VARIANTS[base]
+    try:
+        return derive(VARIANTS[base], changes)
+    except ValueError as error:
+        raise BuildError(str(error)) from error
 
 
 def build(name, classes=None, input_shape=None, widths=None, weights=None):
@@ -185,4 +192,4 @@ def _assemble(name, classes, input_shape, widths, prepare):
             f"{name} cannot be built for {shape[0]} x {shape[1]} images with widths {widths}: "
             f"{str(error).splitlines()[0]}"
         ) from error
-    return keras.Model(image, logits, name=name)
+    return keras.Model(image, logits, name=base_of(name))

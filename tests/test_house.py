@@ -15,6 +15,7 @@ ALLOWED = {
     "keras_cnns/models": {"keras_cnns"},
     "keras_cnns/blocks.py": {"keras_cnns"},
     "keras_cnns/registry.py": {"keras_cnns"},
+    "keras_cnns/derived.py": {"keras_cnns"},
     "keras_cnns/lazy.py": {"keras"},
     "keras_cnns/complexity.py": {"keras_cnns"},
     "keras_cnns/weights.py": {"keras_cnns", "numpy", "torch"},

@@ -1,0 +1,173 @@
+"""search: block widths, depths and cells under a device's budget, to a Pareto front."""
+
+from pipelines import cli
+
+
+def flags(parser):
+    from keras_cnns.commands.train import what_to_train
+    from keras_cnns.search.settings import Search
+    from pipelines.settings import add_flags
+
+    what_to_train(parser)
+    add_flags(parser, Search)
+    parser.add_argument(
+        "--tune", action="append", default=[], metavar="KEY=VALUES",
+        help="a setting of the recipe to search: KEY=a,b,c, or KEY=LOW:HIGH (logarithmic); "
+        "may be given again",
+    )  # fmt: skip
+    parser.add_argument("--out", required=True, metavar="DIR", help="a new folder for the search")
+    parser.add_argument("--resume", action="store_true", help="go on where a search was stopped")
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+
+
+def run(args):
+    """Search, or go on with a search, or be one of its workers."""
+    import os
+    from pathlib import Path
+
+    session = _taken_up(args) if args.resume else _begun(args)
+    from pipelines.quiet import quiet
+
+    with quiet():
+        from keras_cnns.search import supervise, work
+    if work.IP in os.environ:
+        return _join(session, supervised=work.SUPERVISED in os.environ)
+    from keras_cnns.checkpoint import locked
+
+    if not args.resume:
+        session.config |= {"fingerprint": session.source.fingerprint}
+        _write_start(session)
+    with locked(session.out):
+        told = _search(session, work, supervise, as_json=args.json)
+    return _finish(session, told, Path(args.out), as_json=args.json)
+
+
+def _begun(args):
+    from keras_cnns.commands.train import wanted
+    from keras_cnns.search.session import begin
+    from keras_cnns.search.settings import Search
+    from pipelines.settings import given, key_values, resolve
+    from pipelines.sources import refuse_inside
+
+    job = wanted(args)
+    session = begin(args.out, job, resolve(Search(), given(args, Search)), key_values(args.tune))
+    session.claim()
+    refuse_inside(session.out, job["data"])
+    return session
+
+
+def _taken_up(args):
+    from keras_cnns.recipes import Training
+    from keras_cnns.search.session import Session
+    from keras_cnns.search.settings import Search
+    from pipelines.settings import given, key_values
+
+    named = {name: getattr(args, name) for name in ("model", "data", "data_dir", "recipe")}
+    training = given(args, Training) | key_values(args.settings)
+    return Session.open(args.out, given(args, Search), training=training, named=named)
+
+
+def _write_start(session):
+    from keras_cnns.run import environment
+    from pipelines.files import write_json
+
+    session.write()
+    write_json(session.out / "env.json", environment())
+
+
+def _join(session, *, supervised):
+    """Be the chief or a worker, as keras-tuner's environment says."""
+    from keras_cnns.search import supervise, work
+
+    if supervised:
+        supervise.end_with_parent()
+    work.run(session)
+
+
+def _search(session, work, supervise, *, as_json):
+    import sys
+
+    from keras_cnns.search.standing import Standing
+
+    stream = sys.stderr if as_json else sys.stdout
+    standing = Standing(session, lambda line: print(line, file=stream, flush=True))
+    if session.search.workers > 1:
+        supervise.run(session, standing.tick)
+    else:
+        work.run(session, told=lambda result: standing.tick())
+    if session.search.retrain:
+        from keras_cnns.search.retrain import retrain
+
+        return retrain(session, standing.say)
+    return []
+
+
+def _finish(session, retrained, out, *, as_json):
+    from shlex import quote
+
+    from keras_cnns.search import front, page, plots, standing
+    from pipelines.errors import TrainingFailed
+    from pipelines.files import write_json
+
+    members, best = front.write(session)
+    plots.write(session)
+    page.write(session)
+    summary = standing.summary(session, best, members) | {"retrained": retrained}
+    write_json(session.out / "summary.json", summary)
+    if best is None:
+        raise TrainingFailed(_why_none(session, summary))
+    if as_json:
+        cli.print_json(summary)
+        return
+    _show(session, summary, members, best)
+    here = quote(str(out))
+    cli.next_commands(
+        f"open {out / 'index.html'}",
+        f"python -m keras_cnns show {out / 'best.yaml'}",
+        f"python -m keras_cnns train --config {out / 'best.yaml'} --out {out}-best",
+        f"python -m export bundle {out / 'trials' / best['id']} --out {out}-bundle",
+        f"python -m keras_cnns search --resume --out {here} --retrain 3",
+        f"tensorboard --logdir {out / 'tensorboard'}",
+    )
+
+
+def _why_none(session, summary):
+    refused = ", ".join(f"{n} by {why}" for why, n in summary["refused_by"].items())
+    parts = [f"{summary['failed']} failed", f"{summary['refused']} refused ({refused or 'none'})"]
+    parts.append(f"{summary['stopped_early']} stopped early")
+    failed = [r["reason"] for r in session.results.of("failed")]
+    last = f"; the last one: {failed[-1]}" if failed else ""
+    return f"no trial of {session.out} came to its end within the limits: {', '.join(parts)}{last}"
+
+
+def _show(session, summary, members, best):
+    from keras_cnns.search.standing import shown
+
+    names = list(dict.fromkeys([o.name for o in session.objectives] + ["bytes", "macs"]))
+    uniform = session.results.of("done", kind="uniform")
+    rows = [
+        [
+            r["id"],
+            "chosen" if r is best else "front" if r in members else "uniform",
+            *[shown(name, r[name]) for name in names],
+            ", ".join(f"{w:g}" for w in r["widths"]),
+        ]
+        for r in [*members, *(u for u in uniform if u not in members)]
+    ]
+    print()
+    cli.table(["trial", "what", *names, "widths"], rows)
+    refused = ", ".join(f"{n} by {why}" for why, n in summary["refused_by"].items())
+    print(
+        f"\n{summary['completed']} trained to the end, {summary['stopped_early']} stopped early, "
+        f"{summary['failed']} failed, {summary['refused']} refused untrained"
+        + (f" ({refused})" if refused else "")
+    )
+    print("accuracies are of validation images, on which the search chose; test: --retrain SEEDS")
+    for row in summary["retrained"]:
+        low, high = (100 * row[f"tflite_accuracy_{side}"] for side in ("low", "high"))
+        text = f"test, {row['id']}: {100 * row['tflite_accuracy']:.2f}% ({low:.2f} to {high:.2f})"
+        if "against" in row:
+            low, high = (100 * row[f"difference_{side}"] for side in ("low", "high"))
+            text += f", {100 * row['difference']:+.2f} ({low:+.2f} to {high:+.2f}) points against "
+            text += row["against"]
+        print(f"{text}, latency x{row['latency']:.3f}")

@@ -1,0 +1,51 @@
+"""The network that a search chose, read from its best.yaml."""
+
+from pathlib import Path
+
+from keras_cnns.derived import base_of
+from pipelines.errors import UserError
+
+
+def read(path):
+    """{"model", "widths", "image_size"} of a best.yaml, as far as it names them.
+
+    Args:
+        path: a YAML file; widths by themselves, or text that is no file, hold no network.
+
+    Returns:
+        An empty dict where there is none.
+    """
+    import yaml
+
+    path = Path(str(path))
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return {}
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    if not isinstance(config, dict) or "widths" not in config:
+        return {}
+    return {key: config[key] for key in ("model", "widths", "image_size") if config.get(key)}
+
+
+def model_of(path, asked):
+    """The network to build for the widths in a file.
+
+    Args:
+        path: of `read`.
+        asked: the network that the user named; None, that of the file.
+
+    Returns:
+        The file's network where it is the one asked for, with what a search changed besides the
+        widths; else what was asked for.
+
+    Raises:
+        UserError: the file was found for another network.
+    """
+    model = read(path).get("model")
+    if model is None or asked in (None, model):
+        return asked or model
+    if base_of(model) != asked:
+        raise UserError(f"{path} holds widths of {model}, not of {asked}; leave out --model")
+    return model

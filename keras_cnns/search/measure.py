@@ -1,0 +1,88 @@
+"""What a candidate costs on a device: its .tflite by the frozen route, and how fast that is."""
+
+import tempfile
+
+import numpy as np
+
+from export import bench, calibration, models, tflite
+from export.freeze import Frozen
+from keras_cnns import complexity, registry
+from keras_cnns.search import arena
+from pipelines.files import whole_file
+
+FORMAT = "uint8"
+CALIBRATION = 100  # images
+
+
+class Bench:
+    """Converts the candidates of a search, and measures them against its reference network.
+
+    Args:
+        session: a `session.Session`.
+    """
+
+    def __init__(self, session):
+        self.session = session
+        self._images = {}
+        self._reference = None
+
+    def convert(self, model):
+        """The full-integer .tflite of a Keras model, as `export bundle` makes it."""
+        with tempfile.TemporaryDirectory() as folder:
+            Frozen(model).save(folder, batch=1)
+            images = self._calibration(tuple(model.input_shape[1:]))
+            return tflite.convert(tflite.Conversion(folder, images), FORMAT)
+
+    def _calibration(self, shape):
+        if shape not in self._images:
+            self._images[shape] = calibration.images(self.session.source, shape, CALIBRATION)
+        return self._images[shape]
+
+    def latency(self, content):
+        """Medians of a file, run in turn with the reference.
+
+        Returns:
+            {"latency": its time as a share of the reference's, the median over the rounds;
+            "latency_ms", "reference_ms": on one thread of this machine}.
+        """
+        runners = [self._runner(content), self._runner(self.reference)]
+        seconds = bench.times(runners, self.session.search.rounds)
+        mine, its = np.median(seconds, axis=0) * 1e3
+        return {
+            "latency": round(float(np.median(seconds[:, 0] / seconds[:, 1])), 4),
+            "latency_ms": round(float(mine), 4),
+            "reference_ms": round(float(its), 4),
+        }
+
+    def _runner(self, content):
+        model = models.TFLiteModel(content)
+        image = np.random.default_rng(0).integers(0, 256, (1, *model.input_shape), np.uint8)
+        model.predict(image)
+        return model.interpreter.invoke
+
+    @property
+    def reference(self):
+        """The bytes of reference.tflite, written once; its weights are as they were drawn."""
+        path = self.session.out / "reference.tflite"
+        if self._reference is None and not path.exists():
+            with whole_file(path) as temporary:
+                temporary.write_bytes(self.convert(self._reference_model()))
+        self._reference = self._reference or path.read_bytes()
+        return self._reference
+
+    def _reference_model(self):
+        session, source = self.session, self.session.source
+        name = session.search.reference or session.model
+        side = session.training.image_size or registry.find(name).input_shape[0]
+        shape = (side, side, source.channels)
+        return registry.build_for_pixels(name, len(source.classes), shape)
+
+
+def of_network(model):
+    """What a network costs without being run: {"params", "macs"}."""
+    return {"params": complexity.params(model), "macs": complexity.macs(model)}
+
+
+def of_file(content):
+    """What a file takes: {"bytes", "arena"}."""
+    return {"bytes": len(content), "arena": arena.peak(content)}
