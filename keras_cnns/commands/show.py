@@ -7,8 +7,9 @@ INCEPTION = "inception_3a"  # not a network: the lecture's table of one block
 
 def flags(parser):
     parser.add_argument(
-        "names", nargs="+", metavar="NAME", help=f"a network of `list`, or {INCEPTION}"
-    )
+        "names", nargs="+", metavar="NAME",
+        help=f"a network of `list`, the best.yaml of a search, or {INCEPTION}",
+    )  # fmt: skip
     parser.add_argument("--image-size", type=int, metavar="N", help="height and width to build for")
     parser.add_argument("--classes", type=int, metavar="N", help="number of classes to build for")
     parser.add_argument(
@@ -22,7 +23,8 @@ def run(args):
     from pipelines.errors import UserError
 
     block = INCEPTION in args.names
-    variants = [find(name) for name in args.names if name != INCEPTION]
+    wanted = [_read(name) for name in args.names if name != INCEPTION]
+    variants = [find(facts["model"]) for facts in wanted]
     if args.compare and len(variants) < 2:
         raise UserError("--compare needs two networks or more")
     from pipelines.quiet import quiet
@@ -31,9 +33,10 @@ def run(args):
         import keras  # noqa: F401  (its start-up lines are held back)
     from keras_cnns import build, complexity
 
-    def built(v):
-        size = (args.image_size, args.image_size) if args.image_size else v.input_shape[:2]
-        return build(v.name, args.classes, (*size, v.input_shape[2]))
+    def built(v, facts):
+        side = args.image_size or facts.get("image_size")
+        size = (side, side) if side else v.input_shape[:2]
+        return build(v.name, args.classes, (*size, v.input_shape[2]), facts.get("widths"))
 
     if block:
         from keras_cnns.lecture import inception_table
@@ -42,13 +45,16 @@ def run(args):
         cli.table(["block", "weights", "MACs"], rows)
         print("192 channels to 256, 28 x 28 pixels; weights without biases\n")
     if args.compare:
-        _show_side_by_side(variants, [built(v) for v in variants])
+        models = [built(v, facts) for v, facts in zip(variants, wanted, strict=True)]
+        _show_side_by_side(variants, models)
     if args.compare or not variants:
         return
-    for v in variants:
-        model = built(v)
+    for v, facts in zip(variants, wanted, strict=True):
+        model = built(v, facts)
         rows = complexity.rows(model)
         print(f"{v.name}, {v.year}, {v.paper}: {cli.by(model.input_shape[1:])}")
+        if facts.get("widths"):
+            print(f"widths {', '.join(f'{width:g}' for width in facts['widths'])}")
         cli.table(
             ["layer", "kind", "output", "parameters", "MACs"],
             [
@@ -62,6 +68,19 @@ def run(args):
     cli.next_commands(
         f"python -m keras_cnns train --model {variants[0].name} --data digits --out runs/first"
     )
+
+
+def _read(name):
+    """{"model", "widths", "image_size"} of what the user named, as far as it says them."""
+    from keras_cnns.found import read
+    from pipelines.errors import UserError
+
+    if not name.endswith((".yaml", ".yml")):
+        return {"model": name}
+    facts = read(name)
+    if "model" not in facts:
+        raise UserError(f"{name} is no best.yaml of a search: it names no network and widths")
+    return facts
 
 
 def _show_side_by_side(variants, models):

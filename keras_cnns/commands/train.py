@@ -77,7 +77,7 @@ def wanted(args):
     Raises:
         UserError: one is missing or wrong.
     """
-    from keras_cnns import recipes
+    from keras_cnns import found, recipes
     from keras_cnns.registry import find
     from pipelines import recipes as augmentations
     from pipelines.check import Checks
@@ -89,6 +89,8 @@ def wanted(args):
     job |= dataclasses.asdict(Checks())
     job |= {name: config[name] for name in job if name in config}
     job |= {name: value for name in job if (value := getattr(args, name)) is not None}
+    if args.widths:
+        job["model"] = found.model_of(args.widths, job["model"])
     for name in ("model", "data"):
         if job[name] is None:
             raise UserError(f"name a {'network' if name == 'model' else 'source'} with --{name}")
@@ -141,11 +143,14 @@ def _read_config(path):
 
 def _changes(args):
     """{setting: value} of flags and key=value words."""
+    from keras_cnns import found
     from keras_cnns.recipes import Training, read_widths
     from pipelines.settings import given, key_values
 
     changes = given(args, Training) | key_values(args.settings)
     if changes.get("widths"):
+        size = found.read(changes["widths"]).get("image_size")
+        changes = ({"image_size": size} if size else {}) | changes
         changes["widths"] = read_widths(changes["widths"])
     return changes
 

@@ -20,9 +20,12 @@ COLUMNS = (
 
 
 def eligible(session):
-    """Results that may be on the front: trained to the end, within every limit."""
-    done = session.results.of(DONE)
-    return [r for r in done if not objectives.broken(session.search, r)]
+    """Results that may be on the front: trained to the end, within every limit, each once."""
+    found = {}
+    for r in session.results.of(DONE):
+        if not objectives.broken(session.search, r):
+            found.setdefault(r.get("mark", r["id"]), r)
+    return list(found.values())
 
 
 def members(session, results=None):

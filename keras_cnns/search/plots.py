@@ -58,6 +58,9 @@ def figure(session):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set(ylabel="accuracy, % of the validation images")
+    if full := [100 * r[accuracy] for r in results.of(DONE)]:  # what was stopped may lie below
+        margin = 0.08 * (max(full) - min(full)) + 0.3
+        panels[0].set(ylim=(min(full) - margin, max(full) + margin))
     panels[-1].legend(loc="lower right", fontsize=8)
     title = f"{session.model} on {session.config['data']}: {session.search.oracle}"
     picture.suptitle(title, fontsize=11, color=INK, parse_math=False)

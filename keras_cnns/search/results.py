@@ -56,9 +56,9 @@ class Results:
         return [r for r in found if kind in (None, r["kind"])]
 
     def twin(self, mark, but):
-        """The name of another trial that trained the same network in the same way, or None."""
-        trained = self.of(DONE, HALTED, kind=SEARCHED)
-        return next((r["id"] for r in trained if r.get("mark") == mark and r["id"] != but), None)
+        """The result of another trial that trained the same network in the same way, or None."""
+        trained = self.of(DONE, HALTED)
+        return next((r for r in trained if r.get("mark") == mark and r["id"] != but), None)
 
 
 def refusals(results):

@@ -7,7 +7,7 @@ from shlex import quote
 
 import yaml
 
-from keras_cnns import recipes
+from keras_cnns import recipes, registry
 from keras_cnns.search import objectives
 from keras_cnns.search.results import Results
 from keras_cnns.search.settings import FREE, Search
@@ -46,6 +46,8 @@ class Session:
         self.space = Space(self.model, self.training, self.search, self.tune)
         self.baseline = multipliers(self.search.baseline)
         self.results = Results(out)
+        if self.search.reference:
+            registry.find(self.search.reference)
         if self.search.oracle == "uniform" and self.search.cells:
             raise UserError("the uniform oracle searches widths alone; leave out --cells")
 

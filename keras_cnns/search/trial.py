@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import tensorflow as tf
 import yaml
 
 from export import models
@@ -50,6 +51,8 @@ class Evaluator:
     def __init__(self, session):
         self.session = session
         self.bench = measure.Bench(session)
+        # That functions are traced anew for every network is no news to a user.
+        tf.get_logger().setLevel("ERROR")
 
     def __call__(self, name, values, at_rung=None, kind=SEARCHED):
         """Evaluate a candidate, and write what it left into the folder of the trial.
@@ -99,7 +102,9 @@ class Evaluator:
             result["continues"] = past
         result["mark"] = _mark(job, candidate, past)
         if result["kind"] == SEARCHED:
-            self._refuse(name, job, result)
+            self._refuse(job, result)
+            if twin := self._twin(name, result):
+                return twin
         folder = session.folder(f"trials/{name}")
         self._describe(folder, candidate, job)
         return result | self._train(folder, name, job, at_rung, result)
@@ -113,10 +118,22 @@ class Evaluator:
         weights = str(self.session.results.place(past) / MODEL) if past else None
         return replace(training, epochs=max(1, epochs), weights=weights), past
 
-    def _refuse(self, name, job, numbers):
-        """Raise Refused for a candidate that breaks a limit, or that was trained before."""
-        if twin := self.session.results.twin(numbers["mark"], name):
-            raise Refused("the same network", f"it is the network of trial {twin} again")
+    def _twin(self, name, result):
+        """The result of the baseline where it trained the same network; None where none did.
+
+        Raises:
+            Refused: a candidate did. The oracle has its numbers already.
+        """
+        twin = self.session.results.twin(result["mark"], name)
+        if twin is None:
+            return None
+        if twin["kind"] == SEARCHED:
+            raise Refused("the same network", f"it is the network of trial {twin['id']} again")
+        numbers = {k: v for k, v in twin.items() if k not in ("id", "kind", "values", "ended")}
+        return numbers | {"reason": f"the network of {twin['id']}", "training_seconds": 0.0}
+
+    def _refuse(self, job, numbers):
+        """Raise Refused for a candidate that breaks a limit."""
         search = self.session.search
         self._judge(numbers)
         if search.max_bytes is None and search.max_latency_ratio is None:

@@ -2,6 +2,7 @@
 
 import keras_tuner
 
+from keras_cnns.search.oracles.bayesian import BayesianOracle
 from keras_cnns.search.oracles.evolution import AgingEvolutionOracle
 from keras_cnns.search.oracles.grid import GridOracle
 from keras_cnns.search.oracles.guard import Guarded
@@ -42,8 +43,7 @@ def random(session):
 def bayesian(session):
     """keras-tuner's Gaussian process, with no more random trials at first than a third."""
     first = min(3 * len(session.space.dimensions), max(3, session.search.trials // 3))
-    oracle = guarded(keras_tuner.oracles.BayesianOptimizationOracle)
-    return oracle(session.objective, num_initial_points=first, **session.options)
+    return guarded(BayesianOracle)(session.objective, num_initial_points=first, **session.options)
 
 
 def hyperband(session):
