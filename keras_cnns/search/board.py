@@ -23,7 +23,10 @@ def introduce(session):
         else hparams.HParam(d.name, hparams.RealInterval(d.low, d.high))
         for d in session.space.dimensions.values()
     ]
-    metrics = [hparams.Metric(o.name, display_name=o.label) for o in OBJECTIVES.values()]
+    metrics = [
+        hparams.Metric(o.name, display_name=o.name, description=o.label)
+        for o in OBJECTIVES.values()
+    ]
     writer = tf.summary.create_file_writer(str(folder))
     with writer.as_default():
         hparams.hparams_config(hparams=domains, metrics=metrics)

@@ -11,7 +11,7 @@ class Objective:
 
     name: str  # its key in a result
     direction: str  # "max" or "min"
-    label: str  # of an axis
+    label: str  # what it is a number of
     # What tells about it before training: the key of a number that a network alone has.
     stands_for: str | None = None
 
@@ -23,13 +23,15 @@ class Objective:
 OBJECTIVES = {
     objective.name: objective
     for objective in (
-        Objective("tflite_accuracy", "max", "validation accuracy of the uint8 .tflite"),
-        Objective("accuracy", "max", "validation accuracy of the Keras model"),
-        Objective("latency", "min", "latency, as a share of the reference network's", "macs"),
-        Objective("bytes", "min", "bytes of the .tflite", "params"),
+        Objective("tflite_accuracy", "max", "of the uint8 .tflite, on validation images"),
+        Objective("accuracy", "max", "of the Keras model, on validation images"),
+        Objective(
+            "latency", "min", "of the .tflite, as a share of the reference network's", "macs"
+        ),
+        Objective("bytes", "min", "size of the uint8 .tflite", "params"),
         Objective("macs", "min", "multiply-adds", "macs"),
         Objective("params", "min", "parameters", "params"),
-        Objective("arena", "min", "peak bytes of the tensors of the .tflite", "macs"),
+        Objective("arena", "min", "peak bytes of the tensors while it runs", "macs"),
     )
 }
 ACCURACIES = ("tflite_accuracy", "accuracy")

@@ -1,5 +1,6 @@
 """The page of a search: one HTML file with the fronts to point at, and every trial in a table."""
 
+import math
 from html import escape
 
 from keras_cnns import page
@@ -8,7 +9,7 @@ from keras_cnns.search.results import DONE, HALTED, SEARCHED, UNIFORM
 from keras_cnns.search.standing import shown, summary
 from pipelines.files import write_text
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 520, 300, 52, 44, 12
+WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 380, 280, 46, 16, 44, 22  # pixels of a picture
 STYLE = """<style>
 .fronts{display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));gap:1rem}
 .fronts figure{margin:0}.fronts svg{width:100%;height:auto;display:block}
@@ -17,7 +18,8 @@ STYLE = """<style>
 .plain{fill:#b07d1a}.plainline{fill:none;stroke:#b07d1a;stroke-width:1.4;stroke-dasharray:5 4}
 .star{fill:#d6336c;stroke:var(--ground);stroke-width:1.5}
 .dot:hover,.on:hover,.plain:hover,.star:hover{stroke:var(--ink);stroke-width:2;opacity:1}
-.key span{display:inline-block;margin-right:1.1rem}
+.key span{display:inline-flex;align-items:center;gap:.35rem;margin-right:1.1rem}
+.key svg{width:1.1rem;height:1.1rem}td:first-child{white-space:nowrap}
 </style>"""
 
 
@@ -62,7 +64,11 @@ def _boxes(session, facts):
     ]
     if facts["best"]:
         boxes += [
-            (o.label, shown(o.name, facts["best"][o.name]), "of the chosen one")
+            (
+                f"{o.name.replace('_', ' ')} of the chosen",
+                shown(o.name, facts["best"][o.name]),
+                o.label,
+            )
             for o in session.objectives
         ]
     return boxes
@@ -75,11 +81,15 @@ def _figures(session, members, best):
     for cost, (label, _) in plots.COSTS.items():
         svg = _scatter(session, cost, label, accuracy, ids, best)
         figures.append(f"<figure>{svg}</figure>")
-    key = (
-        '<p class="key soft"><span>● grey: trained</span><span>× stopped early</span>'
-        "<span>● blue: the front of all objectives</span><span>■ uniform widths</span>"
-        "<span>★ chosen</span></p>"
+    kinds = [
+        ("on", "on the front of all objectives"), ("dot", "trained"), ("cross", "stopped early"),
+        ("plain", "uniform widths"), ("star", "chosen"),
+    ]  # fmt: skip
+    key = "".join(
+        f'<span><svg viewBox="-12 -12 24 24" aria-hidden=true>{mark(0, 0, kind)}</svg>{text}</span>'
+        for kind, text in kinds
     )
+    key = f'<p class="key soft">{key}</p>'
     return f'<h2>Accuracy against cost</h2>{key}<div class="fronts">{"".join(figures)}</div>'
 
 
@@ -89,16 +99,18 @@ def _scatter(session, cost, label, accuracy, ids, best):
     if not everything:
         return "<p class=soft>nothing was trained</p>"
     spots = plots.points(everything, cost, accuracy)
-    place = Axes([x for x, _ in spots], [y for _, y in spots])
+    # What was stopped early may lie far below, and would flatten the rest.
+    full = plots.points(results.of(DONE), cost, accuracy) or spots
+    place = Axes([x for x, _ in spots], [y for _, y in full])
     shapes = [place.frame(label, "accuracy, %")]
     uniform = results.of(DONE, kind=UNIFORM)
     shapes.append(place.line(sorted(plots.points(uniform, cost, accuracy)), "plainline"))
     line = plots.outer(plots.points(front.eligible(session), cost, accuracy))
     shapes.append(place.line(line, "line"))
-    for result in everything:
+    for result in sorted(everything, key=lambda r: r is best):
         (spot,) = plots.points([result], cost, accuracy)
         told = _told(result, accuracy)
-        if best is not None and result["id"] == best["id"]:
+        if result is best:
             kind = "star"
         elif result["kind"] == UNIFORM:
             kind = "plain"
@@ -106,7 +118,7 @@ def _scatter(session, cost, label, accuracy, ids, best):
             kind = "on"
         else:
             kind = "dot" if result["status"] == DONE else "cross"
-        shapes.append(place.mark(spot, kind, told))
+        shapes.append(mark(*place.at(spot), kind, told))
     return (
         f'<svg role="img" aria-label="accuracy against {escape(label)}" '
         f'viewBox="0 0 {WIDTH} {HEIGHT}">{"".join(shapes)}</svg>'
@@ -129,31 +141,32 @@ class Axes:
         self.low, self.high = zip(_padded(xs), _padded(ys), strict=True)
 
     def at(self, spot):
-        """Pixels of a point."""
+        """Pixels of a point; one that lies beyond an axis stands at its end."""
         shares = [
-            (v - low) / (high - low) for v, low, high in zip(spot, self.low, self.high, strict=True)
+            min(1.0, max(0.0, (v - low) / (high - low)))
+            for v, low, high in zip(spot, self.low, self.high, strict=True)
         ]
-        x = LEFT + shares[0] * (WIDTH - LEFT - 12)
+        x = LEFT + shares[0] * (WIDTH - LEFT - RIGHT)
         return x, TOP + (1 - shares[1]) * (HEIGHT - BOTTOM - TOP)
 
     def frame(self, across, up):
-        """Axes with five numbers each."""
+        """Axes with round numbers."""
         parts = []
-        for i in range(5):
-            share = i / 4
-            x, y = (
-                low + share * (high - low) for low, high in zip(self.low, self.high, strict=True)
-            )
-            px, py = self.at((x, y))
+        for value in ticks(self.low[1], self.high[1]):
+            _, y = self.at((self.low[0], value))
             parts.append(
-                f'<path d="M{LEFT} {py:.1f}H{WIDTH - 12}" stroke="var(--line)" opacity=".5"/>'
-                f'<text x="{LEFT - 6}" y="{py + 4:.1f}" text-anchor="end">{y:.4g}</text>'
-                f'<text x="{px:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:.3g}</text>'
+                f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="var(--line)"/>'
+                f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
             )
-        middle = (LEFT + WIDTH - 12) / 2
+        for value in ticks(self.low[0], self.high[0]):
+            x, below = self.at((value, self.low[1]))
+            parts.append(
+                f'<text x="{x:.1f}" y="{below + 17:.1f}" text-anchor="middle">{value:g}</text>'
+            )
+        middle = (LEFT + WIDTH - RIGHT) / 2
         parts.append(
-            f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(across)}</text>'
-            f'<text x="{LEFT + 4}" y="{TOP + 10}">{escape(up)}</text>'
+            f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(across)}</text>'
+            f'<text x="4" y="13">{escape(up)}</text>'
         )
         return "".join(parts)
 
@@ -164,23 +177,30 @@ class Axes:
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in map(self.at, spots))
         return f'<path class="{kind}" d="M{path}"/>'
 
-    def mark(self, spot, kind, told):
-        """A point with what it says when one points at it."""
-        x, y = self.at(spot)
-        title = f"<title>{escape(told)}</title>"
-        if kind == "cross":
-            shape = f'<path class="cross" d="M{x - 4:.1f} {y - 4:.1f}l8 8m0-8l-8 8"'
-        elif kind == "plain":
-            shape = f'<rect class="plain" x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10"'
-        elif kind == "star":
-            shape = f'<path class="star" transform="translate({x:.1f} {y:.1f})" d="{STAR}"'
-        else:
-            shape = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"'
-        tag = shape.split(" ", 1)[0][1:]
-        return f"{shape} tabindex=0>{title}</{tag}>"
-
 
 STAR = "M0-11L2.6-3.6 10.5-3.4 4.2 1.4 6.5 8.9 0 4.4-6.5 8.9-4.2 1.4-10.5-3.4-2.6-3.6Z"
+
+
+def mark(x, y, kind, told=None):
+    """The shape of a kind of trial at a pixel, with what it says when one points at it."""
+    shapes = {
+        "cross": f'path class="cross" d="M{x - 4:.1f} {y - 4:.1f}l8 8m0-8l-8 8"',
+        "plain": f'rect class="plain" x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10"',
+        "star": f'path class="star" transform="translate({x:.1f} {y:.1f})" d="{STAR}"',
+    }
+    shape = shapes.get(kind, f'circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"')
+    if told is None:
+        return f"<{shape}/>"
+    return f"<{shape} tabindex=0><title>{escape(told)}</title></{shape.split()[0]}>"
+
+
+def ticks(low, high, most=6):
+    """Round numbers between two numbers: multiples of 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(high - low))
+    steps = (power * factor for factor in (0.1, 0.2, 0.5, 1, 2, 5))
+    step = next(s for s in steps if (high - low) / s <= most)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
 
 
 def _padded(values):
