@@ -100,7 +100,6 @@ def test_killed_workers_and_a_killed_chief_lose_no_trial_and_repeat_none(tmp_pat
     wait(lambda: begun(out)[-1][1] == "worker-1", process)
     lost = begun(out)[-1][0]
     os.kill(pids(out)["worker-1"], signal.SIGKILL)
-    wait(lambda: Counter(name for name, _ in begun(out))[lost] == 2, process)
     os.kill(pids(out)["chief"], signal.SIGKILL)
     assert process.wait(240) == 0
     results = Session.open(out).results

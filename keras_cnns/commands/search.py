@@ -85,21 +85,28 @@ def _join(session, *, supervised):
 
 
 def _search(session, work, supervise, *, as_json):
+    """Search, and train the front again where that is asked for; return the rows of that."""
     import sys
 
+    from keras_cnns.search import front
     from keras_cnns.search.standing import Standing
 
     stream = sys.stderr if as_json else sys.stdout
     standing = Standing(session, lambda line: print(line, file=stream, flush=True))
-    if session.search.workers > 1:
-        supervise.run(session, standing.tick)
-    else:
-        work.run(session, told=lambda result: standing.tick())
-    if session.search.retrain:
-        from keras_cnns.search.retrain import retrain
+    try:
+        if standing.is_complete():
+            pass
+        elif session.search.workers > 1:
+            supervise.run(session, standing.tick)
+        else:
+            work.run(session, told=lambda result: standing.tick())
+    finally:
+        front.write(session)  # of a search that is stopped, what it has found so far
+    if not session.search.retrain:
+        return []
+    from keras_cnns.search.retrain import retrain
 
-        return retrain(session, standing.say)
-    return []
+    return retrain(session, standing.say)
 
 
 def _finish(session, retrained, out, *, as_json):

@@ -21,6 +21,13 @@ class Standing:
         trained = self.session.results.of(DONE, HALTED, FAILED)
         return [r for r in trained if r["kind"] == SEARCHED]
 
+    def is_complete(self):
+        """Whether every trial and the baseline have their results."""
+        session = self.session
+        baseline = [session.uniform(multiplier)[0] for multiplier in session.baseline]
+        beside = all(session.results.get(name) is not None for name in baseline)
+        return beside and len(self._counted()) >= session.search.trials
+
     def tick(self):
         """Tell of what is new."""
         for result in self.session.results.all():

@@ -89,8 +89,9 @@ class Child:
             now = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             now = None
-        self.deaths = self.deaths + 1 if now == self.last or self.last is None else 1
-        self.last = now
+        trial = now and now["trial"]
+        self.deaths = self.deaths + 1 if self.deaths == 0 or trial == self.last else 1
+        self.last = trial
         if self.deaths < DEATHS:
             return
         if now is None or self.session.results.get(now["trial"]) is not None:
