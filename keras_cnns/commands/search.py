@@ -30,15 +30,19 @@ def run(args):
 
     with quiet():
         from keras_cnns.search import supervise, work
-    if work.IP in os.environ:
-        return _join(session, supervised=work.SUPERVISED in os.environ)
     from keras_cnns.checkpoint import locked
 
     if not args.resume:
         session.config |= {"fingerprint": session.source.fingerprint}
         _write_start(session)
-    with locked(session.out):
-        told = _search(session, work, supervise, as_json=args.json)
+    if work.IP in os.environ:
+        _join(session, work, supervise)
+        if work.SUPERVISED in os.environ or not work.is_chief():
+            return None
+        told = []
+    else:
+        with locked(session.out):
+            told = _search(session, work, supervise, as_json=args.json)
     return _finish(session, told, Path(args.out), as_json=args.json)
 
 
@@ -75,11 +79,11 @@ def _write_start(session):
     write_json(session.out / "env.json", environment())
 
 
-def _join(session, *, supervised):
+def _join(session, work, supervise):
     """Be the chief or a worker, as keras-tuner's environment says."""
-    from keras_cnns.search import supervise, work
+    import os
 
-    if supervised:
+    if work.SUPERVISED in os.environ:
         supervise.end_with_parent()
     work.run(session)
 
@@ -100,6 +104,10 @@ def _search(session, work, supervise, *, as_json):
             supervise.run(session, standing.tick)
         else:
             work.run(session, told=lambda result: standing.tick())
+    except BaseException as stop:
+        if not isinstance(stop, Exception):  # Ctrl-C or SIGTERM between two trainings
+            print(f"\nto go on: {session.resume}", file=sys.stderr)
+        raise
     finally:
         front.write(session)  # of a search that is stopped, what it has found so far
     if not session.search.retrain:
