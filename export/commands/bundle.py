@@ -54,5 +54,6 @@ def run(args):
         cli.next_commands(
             f"python -m export verify {quote(args.out)}",
             f"python -m export bench {quote(args.out)}",
+            f"python -m export serve {quote(args.out)} --fetch-runtime",
             f"python -m keras_cnns predict {file} photo.jpg",
         )
