@@ -36,9 +36,16 @@ def ask(tmp_path_factory, digits):
         with urllib.request.urlopen(request) as answer:
             return answer.read()
 
+    def read():
+        tags = json.loads(get("plugin/scalars/tags"))
+        ends = [run for run in tags if "epoch_loss" in tags[run]]
+        points = [get("plugin/scalars/scalars", run=run, tag="epoch_loss") for run in ends]
+        both = [len(json.loads(found)) for found in points] == [2, 2]
+        return both and b"mistakes" in get("plugin/images/tags")
+
     # The event files are read in the background; what is asked before finds nothing.
-    for _ in range(200):
-        if b"epoch_loss" in get("plugin/scalars/tags"):
+    for _ in range(1200):
+        if read():
             break
         threading.Event().wait(0.05)
     return get
