@@ -17,8 +17,8 @@ COUNT = 10  # held-out images, beside two odd files made from them
 LONGEST = 320  # pixels of a side; larger pictures are shrunken to this, or to the model's size
 LISTED = 20  # scores kept of each answer, the best ones
 FLOAT_STEP = 1e-3  # by how much float files may differ from device to device
-# Activations quantized while it runs: on a MobileNetV2 of flowers the browser's scores differed by up
-# to 0.057 from those of the same library on a desk.
+# Activations quantized while it runs: on a MobileNetV2 of flowers the browser's scores differed by
+# up to 0.057 from those of the same library on a desk.
 DYNAMIC, DYNAMIC_STEP = {"dynamic_wi8", "wi4"}, 0.1
 ON_REFERENCE_KERNELS = {"int8"}  # for microcontrollers, whose kernels are those
 
