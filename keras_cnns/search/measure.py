@@ -43,18 +43,18 @@ class Bench:
         """Medians of a file, run in turn with the reference.
 
         Returns:
-            {"latency": its time as a share of the reference's, the median over the rounds;
-            "latency_ms", "reference_ms": on one thread of this machine}.
+            {"latency": CPU time of an image as a share of the reference's, the median over the
+            rounds; "latency_ms", "reference_ms": medians by the clock}; one thread, this machine.
         """
         runners = [self._runner(content), self._runner(self.reference)]
         rounds = self.session.search.rounds
-        seconds = bench.times(runners, rounds)
-        more = min(int(SECONDS / seconds.sum(1).mean()), MOST)
+        clock, cpu = bench.times(runners, rounds)
+        more = min(int(SECONDS / cpu.sum(1).mean()), MOST)
         if more > rounds:  # a network of microseconds needs more rounds, and has them for nothing
-            seconds = bench.times(runners, more)
-        mine, its = np.median(seconds, axis=0) * 1e3
+            clock, cpu = bench.times(runners, more)
+        mine, its = np.median(clock, axis=0) * 1e3
         return {
-            "latency": round(float(np.median(seconds[:, 0] / seconds[:, 1])), 4),
+            "latency": round(float(np.median(cpu[:, 0] / cpu[:, 1])), 4),
             "latency_ms": round(float(mine), 4),
             "reference_ms": round(float(its), 4),
         }
