@@ -744,6 +744,38 @@ def test_the_arena_of_a_file_lies_between_its_largest_step_and_all_of_it(bundled
     assert least <= arena.peak(content) < sum(size for size, *_ in lives)
 
 
+def test_a_file_is_measured_beside_the_reference(bundled, tmp_path, alone):
+    from keras_cnns.search.measure import Bench, of_file
+
+    content = (bundled / "model_uint8.tflite").read_bytes()
+    session = make_session(tmp_path / "s", rounds=3)
+    (tmp_path / "s" / "reference.tflite").write_bytes(content)
+    found = Bench(session).latency(content)
+    assert found.keys() == {"latency", "latency_ms", "reference_ms"}
+    assert all(0 < value < math.inf for value in found.values())
+    assert of_file(content)["bytes"] == len(content)
+
+
+def test_a_full_disk_ends_the_search_and_another_fault_only_the_trial(tmp_path, alone, monkeypatch):
+    from keras_cnns.search.trial import Evaluator
+
+    evaluator = Evaluator(make_session(tmp_path / "s"))
+
+    def raises(error):
+        def evaluate(*_):
+            raise error
+
+        monkeypatch.setattr(evaluator, "_evaluate", evaluate)
+
+    raises(OSError(28, "No space left on device"))
+    with pytest.raises(OSError, match="No space"):
+        evaluator("0000", {})
+    raises(RuntimeError("a kernel is missing"))
+    result = evaluator("0000", {})
+    assert (result["status"], result["reason"]) == (FAILED, "RuntimeError: a kernel is missing")
+    assert "Traceback" in (tmp_path / "s" / "trials" / "0000" / "error.txt").read_text()
+
+
 # Words
 
 

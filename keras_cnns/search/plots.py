@@ -2,9 +2,9 @@
 
 from matplotlib.figure import Figure
 
+from keras_cnns.plots import save
 from keras_cnns.search import front, objectives
 from keras_cnns.search.results import DONE, HALTED, SEARCHED, UNIFORM
-from pipelines.files import whole_file
 
 COSTS = {  # key of a result: (label of the axis, unit's size)
     "latency": ("latency / reference's", 1),
@@ -73,6 +73,4 @@ def _columns(pairs):
 
 def write(session):
     """Write front.png."""
-    picture = figure(session)
-    with whole_file(session.out / "front.png") as temporary:
-        picture.savefig(temporary, format="png", dpi=110)
+    save(figure(session), session.out / "front.png")

@@ -23,7 +23,7 @@ from keras_cnns.search.results import DONE, FAILED, HALTED, REFUSED, SEARCHED
 from keras_cnns.train import Rows
 from pipelines import dataset
 from pipelines.errors import EnvironmentFault, TrainingFailed, UserError
-from pipelines.files import whole_file, write_text
+from pipelines.files import ENVIRONMENT, whole_file, write_text
 from pipelines.settings import plain
 
 FILE = f"model_{measure.FORMAT}.tflite"
@@ -68,7 +68,7 @@ class Evaluator:
 
         Raises:
             Stopped: by a signal.
-            EnvironmentFault: the disk is full, or cannot be written.
+            EnvironmentFault, OSError: the disk is full, or cannot be written.
         """
         begun = time.monotonic()
         result = {"kind": kind, "values": values}
@@ -81,6 +81,8 @@ class Evaluator:
         except (EnvironmentFault, stops.Stopped):
             raise
         except Exception as error:
+            if getattr(error, "errno", None) in ENVIRONMENT:  # a full disk is no trial's fault
+                raise
             result |= {"status": FAILED, "reason": _sentence(error)}
             if not isinstance(error, UserError):
                 folder = self.session.folder(f"trials/{name}")
