@@ -29,6 +29,7 @@ def few(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_each_subject_is_trained_measured_and_drawn(subject, few, run, tmp_path):
     out = tmp_path / "run"
@@ -57,7 +58,8 @@ def test_the_model_of_a_hypernetwork_is_a_plain_network_like_any_other(few, run,
     assert "keras_cnns" not in model.to_json()
     images = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1), np.uint8)
     freeze.Frozen(model).save(tmp_path / "saved", batch=1)
-    ops = graph.read(tflite.convert(tmp_path / "saved", "uint8", images))
+    conversion = tflite.Conversion(tmp_path / "saved", images)
+    ops = graph.read(tflite.convert(conversion, "uint8"))
     plain = {"CONV_2D", "MAX_POOL_2D", "RESHAPE", "FULLY_CONNECTED", "SOFTMAX"}
     assert set(ops.ops) - {"QUANTIZE", "DEQUANTIZE"} <= plain
     assert ops.in_float == {}

@@ -19,6 +19,10 @@ ALLOWED = {
     "keras_cnns/lazy.py": {"keras"},
     "keras_cnns/complexity.py": {"keras_cnns"},
     "keras_cnns/weights.py": {"keras_cnns", "numpy", "torch"},
+    # The mathematics runs on any backend; only what trains it reads images.
+    "keras_cnns/explore/hypernetwork.py": {"keras_cnns", "keras"},
+    "keras_cnns/explore/neural_process.py": {"keras"},
+    "keras_cnns/explore/kanerva.py": {"keras_cnns", "keras"},
     "pipelines": {
         "pipelines", "tensorflow", "tensorflow_datasets", "numpy", "cv2", "simplejpeg",
         "PIL", "sklearn", "matplotlib",
