@@ -23,6 +23,10 @@ ALLOWED = {
     "keras_cnns/explore/hypernetwork.py": {"keras_cnns", "keras"},
     "keras_cnns/explore/neural_process.py": {"keras"},
     "keras_cnns/explore/kanerva.py": {"keras_cnns", "keras"},
+    "keras_cnns/search": {
+        "keras_cnns", "pipelines", "export", "keras", "keras_tuner", "tensorflow", "tensorboard",
+        "numpy", "yaml", "matplotlib", "ai_edge_litert", "grpc", "threadpoolctl", "sklearn",
+    },
     "pipelines": {
         "pipelines", "tensorflow", "tensorflow_datasets", "numpy", "cv2", "simplejpeg",
         "PIL", "sklearn", "matplotlib",

@@ -601,6 +601,22 @@ def test_best_yaml_is_what_train_takes(tmp_path, alone):
     assert (config["model"], config["data"]) == ("lenet", "digits")
 
 
+def test_widths_of_a_file_bring_their_network(tmp_path):
+    from keras_cnns import found
+
+    path = tmp_path / "best.yaml"
+    path.write_text("model: resnet20_cifar+depths=1,2,3\nwidths: [1, 0.5, 1]\nimage_size: 24\n")
+    assert found.read(path)["image_size"] == 24
+    for asked in (None, "resnet20_cifar", "resnet20_cifar+depths=1,2,3"):
+        assert found.model_of(path, asked) == "resnet20_cifar+depths=1,2,3"
+    with pytest.raises(UserError, match="not of resnet32_cifar"):
+        found.model_of(path, "resnet32_cifar")
+    path.write_text("[1, 0.5, 1]\n")
+    assert found.model_of(path, "lenet") == "lenet"
+    assert found.model_of("1,0.5,1", "lenet") == "lenet"
+    assert found.read(tmp_path / "none.yaml") == {}
+
+
 def test_pictures_and_the_page_show_every_kind_of_trial(tmp_path, alone):
     from keras_cnns.search import page, plots
 
