@@ -518,6 +518,8 @@ def test_every_oracle_searches_and_can_be_taken_up(oracle, tmp_path, alone):
     assert len(done) == (4 if oracle == "uniform" else 9)
     assert len({json.dumps(r["values"], sort_keys=True) for r in done}) == len(done)
     members, best = front.write(again)
+    left = "no candidate left" in summary(again, best, members)["ended_early"]
+    assert left == (oracle == "uniform")
     points = [objectives.point(r, again.objectives) for r in members]
     assert pareto.fronts(points)[0] == list(range(len(points)))
     assert best in members
@@ -557,6 +559,7 @@ def test_what_fails_is_told_and_never_chosen(tmp_path, alone):
     members, best = front.write(session)
     facts = summary(session, best, members)
     assert (facts["completed"], facts["failed"]) == (3, 3)
+    assert facts["ended_early"] == ""
     assert facts["refused"] == refusals(session.results.all())["max_macs"] == 3
     assert {r["status"] for r in members} == {DONE}
     assert best["accuracy"] < 1

@@ -151,7 +151,8 @@ def _why_none(session, summary):
     parts = [f"{summary['failed']} failed", f"{summary['refused']} refused ({refused or 'none'})"]
     parts.append(f"{summary['stopped_early']} stopped early")
     failed = [r["reason"] for r in session.results.of("failed")]
-    last = f"; the last one: {failed[-1]}" if failed else ""
+    last = f"; {summary['ended_early']}" if summary["ended_early"] else ""
+    last += f"; the last one: {failed[-1]}" if failed else ""
     return f"no trial of {session.out} came to its end within the limits: {', '.join(parts)}{last}"
 
 
@@ -177,6 +178,8 @@ def _show(session, summary, members, best):
         f"{summary['failed']} failed, {summary['refused']} refused untrained"
         + (f" ({refused})" if refused else "")
     )
+    if summary["ended_early"]:
+        print(f"{summary['trials']} of {session.search.trials} trials: {summary['ended_early']}")
     print("accuracies are of validation images, on which the search chose; test: --retrain SEEDS")
     for row in summary["retrained"]:
         low, high = (100 * row[f"tflite_accuracy_{side}"] for side in ("low", "high"))

@@ -74,6 +74,18 @@ def shown(name, value):
     return f"{value:,}"
 
 
+def short_of(session, facts):
+    """Why fewer trials came to an end than were asked for; empty where none is missing."""
+    from keras_cnns.search.oracles.guard import gives_up
+
+    asked = session.search.trials
+    if facts["trials"] >= asked:
+        return ""
+    ended = [r for r in session.results.of(DONE, HALTED, FAILED) if r["kind"] == SEARCHED]
+    why = gives_up(facts["refused"], [r["status"] == FAILED for r in ended], asked)
+    return why or f"the {session.search.oracle} oracle had no candidate left that is new"
+
+
 def summary(session, best, members):
     """What `--json` prints, and summary.json holds."""
     results = session.results.all()
@@ -83,7 +95,7 @@ def summary(session, best, members):
             counts[result["status"]] += 1
     spent = [r for r in results if "training_seconds" in r]
     training = sum(r["training_seconds"] for r in spent)
-    return {
+    facts = {
         "trials": counts["done"] + counts[HALTED] + counts[FAILED],
         "completed": counts[DONE],
         "stopped_early": counts[HALTED],
@@ -102,3 +114,4 @@ def summary(session, best, members):
         # Building, converting, measuring and the files of a trial, as a share of its training.
         "overhead": round(sum(r["seconds"] for r in spent) / training - 1, 4) if training else None,
     }
+    return facts | {"ended_early": short_of(session, facts)}

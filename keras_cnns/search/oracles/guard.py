@@ -22,7 +22,21 @@ RUNG = "rung"  # reported as a metric: the others are numbers of a trial in the 
 MOST = 9999  # trials with the refused ones: keras-tuner's ids then have four digits
 REFUSALS = 20  # for each trial asked for, after which the limits leave too little
 FAILURES = 8  # in a row, after which a search gives up
-TRIES = 20  # proposals that were tried before, after which the oracle draws at random
+
+
+def gives_up(refused, failed, wanted):
+    """Why a search ends before its budget is spent; empty where it goes on.
+
+    Args:
+        refused: how many candidates were.
+        failed: for each trial, in the order of their ends, whether it failed.
+        wanted: how many trials were asked for.
+    """
+    if refused >= min(REFUSALS * wanted, MOST - wanted):
+        return f"{refused} candidates were refused, the limits leave too little"
+    if len(failed) >= FAILURES and all(failed[-FAILURES:]):
+        return f"the last {FAILURES} trials failed"
+    return ""
 
 
 class Guarded(Oracle):
@@ -59,14 +73,9 @@ class Guarded(Oracle):
     @property
     def exhausted(self):
         """Why the search gives up before its budget is spent; empty while it does not."""
-        if len(self.refused) >= min(REFUSALS * self.wanted, MOST - self.wanted):
-            return f"{len(self.refused)} candidates were refused; the limits leave too little"
         ended = [i for i in self.end_order if i not in self.refused]
-        if len(ended) >= FAILURES and all(
-            self.trials[i].status == Status.FAILED for i in ended[-FAILURES:]
-        ):
-            return f"the last {FAILURES} trials failed"
-        return ""
+        failed = [self.trials[i].status == Status.FAILED for i in ended]
+        return gives_up(len(self.refused), failed, self.wanted)
 
     # Reports
 
