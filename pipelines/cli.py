@@ -42,12 +42,8 @@ def main(package, about, commands, argv=None):
     return _run(parser.prog, command.run, parser.parse_args(rest))
 
 
-class _Terminated(BaseException):
-    """SIGTERM, raised as Ctrl-C is, so that what was half-written is cleared away."""
-
-
-def _terminate(*_):
-    raise _Terminated
+class _Stopped(BaseException):
+    """SIGINT or SIGTERM, raised where they find us, so that what was half-written is cleared."""
 
 
 def _run(prog, run, args):
@@ -55,25 +51,33 @@ def _run(prog, run, args):
 
     # TensorFlow's start-up lines and its deprecation warnings are not for our users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    before = signal.signal(signal.SIGTERM, _terminate)
+    received = []
+
+    def stop(number, _):
+        received.append(number)
+        raise _Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         status = run(args) or 0
         sys.stdout.flush()
         return status
-    except (KeyboardInterrupt, _Terminated) as stop:
-        print(f"\n{prog}: stopped", file=sys.stderr)
-        return 130 if isinstance(stop, KeyboardInterrupt) else 143
-    except BrokenPipeError:  # `... | head` has what it wants
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
+    except BaseException as error:
+        # Native code that was calling Python back makes another error of a signal.
+        if received and getattr(error, "exit_code", None) is None:
+            print(f"\n{prog}: stopped", file=sys.stderr)
+            return 128 + received[0]
+        if isinstance(error, BrokenPipeError):  # `... | head` has what it wants
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         status = _exit_code(error)
         if status is None:
             raise
         print(f"{prog}: {error}", file=sys.stderr)
         return status
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _exit_code(error):
