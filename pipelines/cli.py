@@ -5,6 +5,8 @@ import os
 import sys
 from collections import namedtuple
 
+from pipelines import interrupt
+
 # A subcommand: its line of help, and the module that has its flags(parser) and its
 # run(arguments) -> exit status or None for 0. By name, and no argparse, typing or dataclasses up
 # here: each import would cost `--help` a good part of its time.
@@ -42,31 +44,24 @@ def main(package, about, commands, argv=None):
     return _run(parser.prog, command.run, parser.parse_args(rest))
 
 
-class _Stopped(BaseException):
-    """SIGINT or SIGTERM, raised where they find us, so that what was half-written is cleared."""
-
-
 def _run(prog, run, args):
     import signal
 
     # TensorFlow's start-up lines and its deprecation warnings are not for our users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    received = []
-
-    def stop(number, _):
-        received.append(number)
-        raise _Stopped
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    interrupt.received.clear()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, interrupt.stop) for number in numbers}
     try:
         status = run(args) or 0
+        interrupt.obey()
         sys.stdout.flush()
         return status
     except BaseException as error:
         # Native code that was calling Python back makes another error of a signal.
-        if received and getattr(error, "exit_code", None) is None:
+        if interrupt.received and getattr(error, "exit_code", None) is None:
             print(f"\n{prog}: stopped", file=sys.stderr)
-            return 128 + received[0]
+            return 128 + interrupt.received[0]
         if isinstance(error, BrokenPipeError):  # `... | head` has what it wants
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0

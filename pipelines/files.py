@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from pipelines import interrupt
 from pipelines.errors import EnvironmentFault, UserError
 
 ENVIRONMENT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
@@ -26,6 +27,7 @@ def whole_file(path):
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
+        interrupt.obey()
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -62,10 +64,13 @@ def whole_folder(path):
     old = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
+        interrupt.obey()
         if path.exists():
             os.rename(path, old)
         os.rename(temporary, path)
     finally:
+        if old.exists() and not path.exists():  # stopped, or refused by the disk, in between
+            os.rename(old, path)
         for folder in (temporary, old):
             shutil.rmtree(folder, ignore_errors=True)
 

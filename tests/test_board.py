@@ -59,7 +59,9 @@ def test_scalars_of_steps_and_epochs(ask):
     assert {"step_loss", "step_gradient_norm", "learning_rate"} <= set(tags["train"])
     points = json.loads(ask("plugin/scalars/scalars", run="train", tag="epoch_loss"))
     assert [step for _, step, _ in points] == [19, 38]
-    assert len(json.loads(ask("plugin/scalars/scalars", run="train", tag="step_loss"))) >= 4
+    assert (
+        len(json.loads(ask("plugin/scalars/scalars", run="train", tag="step_loss"))) >= 2
+    )  # one an epoch at least
 
 
 def test_pictures_of_augmented_images_and_of_mistakes(ask):

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from pipelines import files
+from pipelines import files, interrupt
 from pipelines.errors import UserError
 
 
@@ -55,3 +55,32 @@ def test_a_folder_that_is_not_ours_is_not_claimed(tmp_path):
         files.claim(tmp_path, marker="m", owned=("m", "x*"))
     (tmp_path / "thesis.txt").rename(tmp_path / "xyz")
     files.claim(tmp_path, marker="m", owned=("m", "x*"))
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+    folder = tmp_path / "bundle"
+    with files.whole_folder(folder) as temporary:
+        (temporary / "old").touch()
+    rename = files.os.rename
+
+    def full(source, target):
+        if target == folder and not str(source).endswith(".old"):
+            raise OSError(errno.ENOSPC, "disk full")
+        rename(source, target)
+
+    monkeypatch.setattr(files.os, "rename", full)
+    with pytest.raises(OSError, match="disk"), files.whole_folder(folder) as temporary:
+        (temporary / "new").touch()
+    assert listing(folder) == ["old"]
+    assert listing(tmp_path) == ["bundle"]
+
+
+def test_a_signal_that_somebody_swallowed_is_obeyed_before_anything_is_put_in_its_place(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(interrupt, "received", [15])
+    with pytest.raises(interrupt.Stopped), files.whole_folder(tmp_path / "bundle"):
+        pass
+    with pytest.raises(interrupt.Stopped):
+        files.write_text(tmp_path / "a.txt", "new")
+    assert listing(tmp_path) == []
