@@ -49,7 +49,7 @@ def _run(prog, run, args):
 
     # TensorFlow's start-up lines and its deprecation warnings are not for our users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    interrupt.received.clear()
+    interrupt.heard()  # of an earlier command in this process
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, interrupt.stop) for number in numbers}
     try:
@@ -58,10 +58,10 @@ def _run(prog, run, args):
         sys.stdout.flush()
         return status
     except BaseException as error:
-        # Native code that was calling Python back makes another error of a signal.
-        if interrupt.received and getattr(error, "exit_code", None) is None:
+        if isinstance(error, interrupt.Stopped) or interrupt.received:
+            # Native code that was calling Python back may have made another error of it.
             print(f"\n{prog}: stopped", file=sys.stderr)
-            return 128 + interrupt.received[0]
+            return _exit_code(error) or 128 + interrupt.received[0]
         if isinstance(error, BrokenPipeError):  # `... | head` has what it wants
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0

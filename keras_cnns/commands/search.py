@@ -1,6 +1,6 @@
 """search: block widths, depths and cells under a device's budget, to a Pareto front."""
 
-from pipelines import cli
+from pipelines import cli, interrupt
 
 
 def flags(parser):
@@ -106,6 +106,7 @@ def _search(session, work, supervise, *, as_json):
             work.run(session, told=lambda result: standing.tick())
     except BaseException as stop:
         if not isinstance(stop, Exception):  # Ctrl-C or SIGTERM between two trainings
+            interrupt.heard()
             print(f"\nto go on: {session.resume}", file=sys.stderr)
         raise
     finally:
