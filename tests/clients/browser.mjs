@@ -92,7 +92,7 @@ if (await page.evaluate(() => document.body.dataset.ready)) {
     else await other.locator("#gallery button").nth(2).click();
     await other.waitForTimeout(500);
     await other.screenshot({ path: `${job.shots}/${name}.png`, fullPage: true });
-    found.wider = await other.evaluate(() => document.documentElement.scrollWidth > innerWidth) || found.wider;
+    found.wider = await other.evaluate(() => document.documentElement.scrollWidth > innerWidth) || Boolean(found.wider);
     await other.close();
   }
 }
