@@ -36,15 +36,10 @@ def main(package, about, commands, argv=None):
         near = did_you_mean(name, commands)
         print(f"python -m {package}: no command is named {name!r}; {near}", file=sys.stderr)
         return 2
-    from pipelines.arguments import Parser
-
-    command = importlib.import_module(commands[name].module)
-    parser = Parser(f"python -m {package} {name}", description=commands[name].help)
-    command.flags(parser)
-    return _run(parser.prog, command.run, parser.parse_args(rest))
+    return _run(f"python -m {package} {name}", commands[name], rest)
 
 
-def _run(prog, run, args):
+def _run(prog, command, words):
     import signal
 
     # TensorFlow's start-up lines and its deprecation warnings are not for our users.
@@ -53,7 +48,12 @@ def _run(prog, run, args):
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, interrupt.stop) for number in numbers}
     try:
-        status = run(args) or 0
+        from pipelines.arguments import Parser
+
+        module = importlib.import_module(command.module)
+        parser = Parser(prog, description=command.help)
+        module.flags(parser)
+        status = module.run(parser.parse_args(words)) or 0
         interrupt.obey()
         sys.stdout.flush()
         return status

@@ -124,5 +124,5 @@ def inspect_all(paths):
     for path, fault in zip(paths, found, strict=True):
         if isinstance(fault, Fault):
             findings.fault(fault.rule, f"{display(path)} {fault}", [path])
-    findings.stop(f"{len(paths)} files")
+    findings.stop(f"{len(paths)} files", "mend it or name others")
     return found

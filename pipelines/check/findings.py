@@ -41,20 +41,26 @@ class Findings:
         """Note what a person should look at."""
         self.warnings.append(Finding(rule, text, tuple(map(display, files))))
 
-    def stop(self, spec):
+    def stop(
+        self, spec, advice="mend or remove what is bad, or leave it out with --bad-images skip"
+    ):
         """Raise with all faults, if there are any.
+
+        Args:
+            spec: what they were found in.
+            advice: what to do about bad images.
 
         Raises:
             BadSource: there are.
         """
         if self.faults:
-            raise BadSource(spec, self)
+            raise BadSource(spec, self, advice)
 
 
 class BadSource(UserError):
     """A source with faults; `findings` holds them as data."""
 
-    def __init__(self, spec, findings):
+    def __init__(self, spec, findings, advice):
         self.spec, self.findings = spec, findings
         faults = findings.faults
         images = sum(fault.rule in IMAGE_RULES for fault in faults)
@@ -65,7 +71,7 @@ class BadSource(UserError):
             text = f"{what} in {spec}:\n" + "\n".join(f"  {fault.text}" for fault in faults)
         if images:
             text += "; " if len(faults) == 1 else "\n"
-            text += "mend or remove what is bad, or leave it out with --bad-images skip"
+            text += advice
         super().__init__(text)
 
 

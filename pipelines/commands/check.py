@@ -31,9 +31,10 @@ def run(args):
         spec = quote(source.spec)
         if args.data_dir:
             spec += f" --data-dir {quote(args.data_dir)}"
+        skip = " --bad-images skip" if source.skipped else ""
         cli.next_commands(
             f"python -m pipelines preview {spec} --out preview.png",
-            f"python -m keras_cnns train --model lenet --data {spec} --out runs/first",
+            f"python -m keras_cnns train --model lenet --data {spec}{skip} --out runs/first",
         )
 
 
