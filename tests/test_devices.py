@@ -82,7 +82,11 @@ def test_two_train_as_one_at_the_same_global_batch(way, program, alone, tmp_path
     """Weights, optimizer, averages and batch statistics after 20 steps, to 1e-5."""
     words = TRAIN + " --epochs 1"
     words = f"launch {words}" if way == "processes" else f"{words} devices.replicas=2"
-    finish(start(program, words, tmp_path / "run"))
+    process = start(program, words, tmp_path / "run")
+    if way == "processes" and process.wait(240) == 4:
+        # On a machine that others keep busy a worker can lose the other; then it is taken up.
+        process = start(program, "launch train --resume", tmp_path / "run")
+    finish(process)
     one, two = state(alone, 20), state(tmp_path / "run", 20)
     assert one.keys() == two.keys()
     for name in one:
