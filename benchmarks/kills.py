@@ -158,7 +158,7 @@ def compare(kills, seed=0, say=print):
         {"tried", "equal", "destroyed", "late": trainings that ended before their kill}.
     """
     with quiet():
-        import keras_cnns.train  # noqa: F401  (so that forks need not import it)
+        import keras_cnns.training.train  # noqa: F401  (so that forks need not import it)
     register()
     rng, count = random.Random(seed), Counter(tried=0, equal=0, destroyed=0, late=0)
     with tempfile.TemporaryDirectory() as folder:

@@ -38,12 +38,12 @@ class Ours:
     """The whole of `train`: loop, checkpoints, TensorBoard, history, signals."""
 
     def __init__(self, name, source, settings, xla):
-        from keras_cnns import progress, stops
-        from keras_cnns.board import Board
-        from keras_cnns.checkpoint import Checkpoints
-        from keras_cnns.job import Job
-        from keras_cnns.loop import Loop
-        from keras_cnns.train import Rows, _config
+        from keras_cnns.training import progress, stops
+        from keras_cnns.training.board import Board
+        from keras_cnns.training.checkpoint import Checkpoints
+        from keras_cnns.training.job import Job
+        from keras_cnns.training.loop import Loop
+        from keras_cnns.training.train import Rows, _config
 
         self.folder = tempfile.TemporaryDirectory()
         out = Path(self.folder.name)
@@ -76,8 +76,8 @@ class Fit:
     def __init__(self, name, source, settings, xla=False):
         import keras
 
-        from keras_cnns import optimization
-        from keras_cnns.job import Job
+        from keras_cnns.training import optimization
+        from keras_cnns.training.job import Job
 
         job = Job(name, source, settings)
         self.model, self.data = job.model, job._dataset(0)
@@ -170,7 +170,7 @@ def main():
     with quiet():
         with contextlib.suppress(ModuleNotFoundError):
             import torch  # noqa: F401  (before TensorFlow: the other way round it may crash)
-        from keras_cnns.recipes import Optimizer, Training
+        from keras_cnns.training.recipes import Optimizer, Training
 
         source = synthetic((32, 32, 3), 10, 2048)
         settings = Training(epochs=1000, batch_size=32, optimizer=Optimizer("sgd", 0.01))

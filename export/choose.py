@@ -11,7 +11,7 @@ MIXED = "mixed"  # integers, with the worst layers in float
 def settle(making):
     """Mend the integer file if it missed its budget, leave out what misses, and name the best.
 
-    Works on a `bundle.Making` whose files are made and verified: adds "mixed" to its card and
+    Works on a `making.Making` whose files are made and verified: adds "mixed" to its card and
     report, moves the formats that miss a limit to the report's "left_out" and deletes their files,
     and tells the "choice".
     """

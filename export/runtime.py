@@ -8,7 +8,6 @@ import base64
 import hashlib
 import io
 import json
-import os
 import shutil
 import subprocess
 import tarfile
@@ -16,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from pipelines.errors import DamagedFile, EnvironmentFault, UserError
-from pipelines.files import whole_folder
+from pipelines.files import cache_folder, whole_folder
 
 VERSION = "2.5.3"
 PACKAGES = {  # name: integrity of its .tgz, as the registry states it
@@ -64,8 +63,7 @@ FETCH = "--fetch-runtime"
 
 def cache():
     """The folder that `fetch` fills."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "keras-cnns" / f"litertjs-{VERSION}"
+    return cache_folder() / f"litertjs-{VERSION}"
 
 
 def find(bundle, folder=None):

@@ -89,17 +89,22 @@ def source_in(card):
     return {"data": data.pop("source"), **data}
 
 
+def read_yaml(file):
+    """What a YAML file holds; None where that is no YAML."""
+    import yaml
+
+    try:
+        return yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return None
+
+
 def config_of(folder):
     """The settings of a run; empty where there are none."""
     file = folder / CONFIG
     if not file.is_file():
         return {}
-    import yaml
-
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError:
-        config = None
+    config = read_yaml(file)
     if not isinstance(config, dict):
         raise DamagedFile(f"{file} is damaged: it holds no settings")
     return config
@@ -148,3 +153,20 @@ def add_changed_data(parser):
     """Add the flag that lets a changed source pass; see `source_of`."""
     help = "accept that the images of the training have changed since"
     parser.add_argument("--changed-data", action="store_true", help=help)
+
+
+def check_labels(labels, source, outputs):
+    """Return the class names, after checking them against the source and the outputs."""
+    labels = tuple(labels or source.classes)
+    if labels != source.classes:
+        raise UserError(
+            f"the model was trained on {_few(labels)}, and {source.spec} holds "
+            f"{_few(source.classes)}"
+        )
+    if len(labels) != outputs:
+        raise UserError(f"the model has {outputs} outputs, and there are {len(labels)} classes")
+    return labels
+
+
+def _few(names):
+    return f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''} ({len(names)} classes)"

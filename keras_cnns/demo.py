@@ -6,9 +6,10 @@ from pathlib import Path
 
 from export import bundle, trained, verify
 from export.limits import Limits
-from keras_cnns import recipes, run
-from keras_cnns.evaluate import evaluate
-from keras_cnns.train import train
+from keras_cnns import run
+from keras_cnns.evaluation.evaluate import evaluate
+from keras_cnns.training import recipes
+from keras_cnns.training.train import train
 from pipelines import cli
 from pipelines.commands.check import summarize
 from pipelines.errors import CheckFailed

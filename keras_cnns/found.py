@@ -1,7 +1,8 @@
-"""The network that a search chose, read from its best.yaml."""
+"""What a search chose, read from its best.yaml, and widths from any file of them."""
 
 from pathlib import Path
 
+from export.trained import read_yaml
 from keras_cnns.derived import base_of
 from pipelines.errors import UserError
 
@@ -15,15 +16,10 @@ def read(path):
     Returns:
         An empty dict where there is none.
     """
-    import yaml
-
     path = Path(str(path))
     if path.suffix not in (".yaml", ".yml") or not path.is_file():
         return {}
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return {}
+    config = read_yaml(path)
     if not isinstance(config, dict) or "widths" not in config:
         return {}
     return {key: config[key] for key in ("model", "widths", "image_size") if config.get(key)}
@@ -49,3 +45,21 @@ def model_of(path, asked):
     if base_of(model) != asked:
         raise UserError(f"{path} holds widths of {model}, not of {asked}; leave out --model")
     return model
+
+
+def widths(text):
+    """Multipliers of channels: numbers with commas, or a YAML file of a list of them.
+
+    Raises:
+        UserError: no such file, or other things in it.
+    """
+    path = Path(text)
+    if path.suffix not in (".yaml", ".yml", ".json"):
+        return text
+    if not path.is_file():
+        raise UserError(f"no file {path} of widths")
+    found = read_yaml(path)
+    found = found.get("widths") if isinstance(found, dict) else found
+    if not isinstance(found, list) or not found:
+        raise UserError(f"{path} holds no list of widths, such as [1, 0.5, 1]")
+    return found

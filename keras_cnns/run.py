@@ -11,7 +11,7 @@ import yaml
 
 from export import trained
 from export.trained import CONFIG, LABELS, MODEL
-from keras_cnns.checkpoint import locked
+from keras_cnns.training.checkpoint import locked
 from pipelines import files
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text

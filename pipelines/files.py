@@ -86,6 +86,12 @@ def write_json(path, value):
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def cache_folder():
+    """Where what can be made again is kept: $XDG_CACHE_HOME/keras-cnns or ~/.cache/keras-cnns."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(root if os.path.isabs(root) else "~/.cache").expanduser() / "keras-cnns"
+
+
 def claim(path, *, marker, owned):
     """Refuse to write over anything that is not ours.
 

@@ -62,8 +62,8 @@ def digits():
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, digits):
     """The folder of a short training of `lenet` on the digits."""
-    from keras_cnns.recipes import Optimizer, Training
-    from keras_cnns.train import train
+    from keras_cnns.training.recipes import Optimizer, Training
+    from keras_cnns.training.train import train
 
     out = tmp_path_factory.mktemp("runs") / "lenet"
     train(

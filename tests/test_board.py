@@ -7,9 +7,9 @@ import urllib.request
 
 import pytest
 
-from keras_cnns.board import profiled, restart
-from keras_cnns.recipes import Board, Checkpoint, Optimizer, Training
-from keras_cnns.train import train
+from keras_cnns.training.board import profiled, restart
+from keras_cnns.training.recipes import Board, Checkpoint, Optimizer, Training
+from keras_cnns.training.train import train
 from pipelines.errors import UserError
 
 

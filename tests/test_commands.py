@@ -121,7 +121,7 @@ def test_the_whole_line_on_a_folder(run, photos, tmp_path):
 def test_a_picture_is_seen_the_same_alone_and_in_a_source(run, trained, digits, tmp_path):
     """What `predict` feeds the model is what evaluation does: one transform."""
     from export.trained import find
-    from keras_cnns.evaluate import predict
+    from keras_cnns.evaluation.evaluate import predict
     from pipelines import dataset
     from pipelines.sources import open_source
 

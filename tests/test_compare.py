@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_cnns import compare, scatter, speed
+from keras_cnns import speed
+from keras_cnns.evaluation import compare, scatter
 from keras_cnns.registry import find, names
 from tests.test_evaluate import Reader
 

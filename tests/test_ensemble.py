@@ -12,7 +12,7 @@ import yaml
 from keras import layers
 
 from export import models
-from keras_cnns import ensemble as ensembles
+from keras_cnns.evaluation import ensemble as ensembles
 from keras_cnns.registry import build_for_pixels
 from pipelines.errors import UserError
 from tests.conftest import draw

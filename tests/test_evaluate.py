@@ -10,8 +10,9 @@ from PIL import Image
 from sklearn import metrics
 
 from export import trained as runs
-from keras_cnns import caveats, evaluate, page, plots, report
-from keras_cnns.answers import Answers, ask
+from keras_cnns import page, plots
+from keras_cnns.evaluation import caveats, evaluate, report
+from keras_cnns.evaluation.answers import Answers, ask
 from pipelines import dataset
 from pipelines.errors import DamagedFile
 from pipelines.sources.base import Source, Split
@@ -235,7 +236,7 @@ def test_averaging_is_of_probabilities():
     model = Known(table, shape=(1, 2, 1))
     images = np.array([[[[0], [1]]]], np.uint8)  # its mirror image begins with 1
     split = Split(np.array([1], np.int32), (images,), lambda image: image, ["one"])
-    from keras_cnns.crops import flip
+    from keras_cnns.evaluation.crops import flip
 
     assert ask(model, split, way=flip).confidence == pytest.approx([0.55])
 

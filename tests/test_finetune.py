@@ -8,9 +8,9 @@ import pytest
 
 from export import models
 from keras_cnns import registry
-from keras_cnns.job import Job
-from keras_cnns.recipes import Finetune, Optimizer, Training
-from keras_cnns.train import train
+from keras_cnns.training.job import Job
+from keras_cnns.training.recipes import Finetune, Optimizer, Training
+from keras_cnns.training.train import train
 from pipelines import dataset
 from pipelines.errors import UserError
 from pipelines.sources.base import Source
@@ -164,7 +164,7 @@ def test_the_rate_finder_suggests_a_rate_that_trains(run, tmp_path):
 
 
 def test_the_suggestion_is_the_steepest_fall():
-    from keras_cnns.rate_finder import suggest
+    from keras_cnns.training.rate_finder import suggest
     from pipelines.errors import TrainingFailed
 
     rates = np.geomspace(1e-6, 1, 61)

@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
-from keras_cnns import grad_cam, registry
+from keras_cnns import registry
+from keras_cnns.evaluation import grad_cam
 from pipelines.errors import UserError
 from tests.conftest import draw
 

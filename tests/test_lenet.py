@@ -97,7 +97,7 @@ def test_other_widths_keep_every_map_connected(widths):
 
 
 def test_the_map_criterion_is_equation_9():
-    from keras_cnns.losses import RUBBISH, map_criterion
+    from keras_cnns.training.losses import RUBBISH, map_criterion
 
     distances = np.random.default_rng(0).uniform(0, 5, (6, 10)).astype("float32")
     labels = np.array([0, 3, 9, 1, 1, 5])

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_cnns import optimization
-from keras_cnns.recipes import RECIPES, Optimizer, Schedule, Training
+from keras_cnns.training import optimization
+from keras_cnns.training.recipes import RECIPES, Optimizer, Schedule, Training
 
 STEPS, EPOCH = 1000, 10
 

@@ -13,10 +13,18 @@ import numpy as np
 import pytest
 
 from benchmarks import kills
-from keras_cnns import train as training
-from keras_cnns.checkpoint import Checkpoints, locked
-from keras_cnns.recipes import Checkpoint, Ema, Finetune, Mix, Optimizer, Schedule, Training
-from keras_cnns.stops import Stopped
+from keras_cnns.training import train as training
+from keras_cnns.training.checkpoint import Checkpoints, locked
+from keras_cnns.training.recipes import (
+    Checkpoint,
+    Ema,
+    Finetune,
+    Mix,
+    Optimizer,
+    Schedule,
+    Training,
+)
+from keras_cnns.training.stops import Stopped
 from pipelines.errors import DamagedFile, EnvironmentFault, UserError
 
 ROOT = Path(__file__).parent.parent
@@ -48,7 +56,7 @@ class Kill(BaseException):
 @contextlib.contextmanager
 def killed_at(step, monkeypatch):
     """Let the training die after a step, nothing of it being saved any more."""
-    from keras_cnns.loop import Loop
+    from keras_cnns.training.loop import Loop
 
     whole = Loop._take_steps
 
@@ -290,7 +298,7 @@ def test_a_read_only_place_is_refused_at_once(small_disk, run):
 
 
 def test_after_a_signal_it_goes_on_as_if_there_had_been_none(digits, whole, tmp_path, monkeypatch):
-    from keras_cnns.loop import Loop
+    from keras_cnns.training.loop import Loop
 
     steps = Loop._take_steps
 

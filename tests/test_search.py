@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from keras_cnns import derived, recipes, registry
+from keras_cnns import derived, registry
+from keras_cnns.found import widths as widths_in
 from keras_cnns.search import arena, front, mutation, objectives, oracles, pareto, work
 from keras_cnns.search.oracles import AgingEvolutionOracle, NonDominatedOracle
 from keras_cnns.search.results import DONE, FAILED, HALTED, REFUSED, refusals
@@ -20,6 +21,7 @@ from keras_cnns.search.settings import ORACLES, Search
 from keras_cnns.search.space import Dimension, Space
 from keras_cnns.search.standing import summary
 from keras_cnns.search.trial import rungs
+from keras_cnns.training import recipes
 from pipelines.errors import UserError
 from pipelines.settings import resolve
 
@@ -598,7 +600,7 @@ def test_best_yaml_is_what_train_takes(tmp_path, alone):
     text = (tmp_path / "s" / "best.yaml").read_text()
     config = yaml.safe_load(text)
     assert config["widths"] == best["widths"]
-    assert recipes.read_widths(tmp_path / "s" / "best.yaml") == best["widths"]
+    assert widths_in(tmp_path / "s" / "best.yaml") == best["widths"]
     assert recipes.of_config(config).widths == tuple(best["widths"])
     assert recipes.of_config(config).epochs == 9
     assert (config["model"], config["data"]) == ("lenet", "digits")

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from keras_cnns import recipes
 from keras_cnns.search.results import DONE, FAILED
 from keras_cnns.search.session import Session, begin
 from keras_cnns.search.settings import Search
+from keras_cnns.training import recipes
 from pipelines.settings import resolve
 
 ROOT = Path(__file__).parent.parent

@@ -35,7 +35,7 @@ def bundle(tmp_path):
     for name, text in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    from export.bundle import entry
+    from export.making import entry
 
     card = {
         "name": "tiny",
@@ -123,7 +123,7 @@ def test_another_hosts_name_that_points_here_is_refused(ask):
 def test_a_card_that_names_files_outside_is_refused(bundle):
     card = cards.read_card(bundle)
     cards.check_hashes(bundle, card)
-    from export.bundle import entry
+    from export.making import entry
 
     card["files"]["../secret.txt"] = entry(bundle / "../secret.txt")
     with pytest.raises(DamagedFile, match="outside"):

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from export.limits import Limits
-from keras_cnns.recipes import RECIPES, Training
+from keras_cnns.training.recipes import RECIPES, Training
 from pipelines import settings
 from pipelines.errors import UserError
 

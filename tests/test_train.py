@@ -1,6 +1,7 @@
 """A training leaves a whole run, ends well when it is stopped, and says when it goes wrong."""
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -16,9 +17,10 @@ import yaml
 
 from export import models
 from export import trained as runs
-from keras_cnns import evaluate, registry
-from keras_cnns.recipes import Ema, Optimizer, Training
-from keras_cnns.train import train
+from keras_cnns import registry
+from keras_cnns.evaluation import evaluate
+from keras_cnns.training.recipes import Ema, Optimizer, Training
+from keras_cnns.training.train import train
 from pipelines import dataset
 from pipelines.errors import TrainingFailed, UserError
 
@@ -121,7 +123,7 @@ def test_a_signal_ends_the_training_after_saving(number, status, tmp_path):
 
 
 def test_a_second_signal_ends_at_once():
-    from keras_cnns.stops import Signals
+    from keras_cnns.training.stops import Signals
 
     signals = Signals()
     child = os.fork()
@@ -139,7 +141,7 @@ def test_a_second_signal_ends_at_once():
 
 
 def test_batch_norm_is_synchronized_where_there_are_several_devices():
-    from keras_cnns.job import synchronize
+    from keras_cnns.training.job import synchronize
 
     model = registry.build_for_pixels("resnet20_cifar")
     synchronize(model)
@@ -163,7 +165,7 @@ def test_auxiliary_heads_train_with_the_network_and_are_not_served(digits, tmp_p
 
 @pytest.mark.parametrize("smoothing, weights", [(0, None), (0.1, None), (0, [1, 2, 3, 4])])
 def test_the_training_loss_is_the_formula(smoothing, weights):
-    from keras_cnns.losses import AUXILIARY, cross_entropy, training_loss
+    from keras_cnns.training.losses import AUXILIARY, cross_entropy, training_loss
 
     rng = np.random.default_rng(0)
     heads = [rng.normal(size=(5, 4)).astype("float32") for _ in range(3)]
@@ -180,16 +182,20 @@ def test_the_training_loss_is_the_formula(smoothing, weights):
     np.testing.assert_allclose(loss(shares.astype("float32"), heads), total, rtol=1e-5)
 
 
-def test_balanced_weights_let_every_class_count_the_same():
-    from keras_cnns.losses import balanced
+def test_balanced_weights_let_every_class_count_the_same(digits):
+    from pipelines import dataset
 
-    weights = balanced([10, 30, 60])
-    assert np.allclose(np.multiply(weights, [10, 30, 60]), 100 / 3)
+    train = digits.splits["train"]
+    few = np.concatenate([np.flatnonzero(train.labels == k)[: 10 * (k + 1)] for k in range(10)])
+    source = dataclasses.replace(digits, splits={"train": dataset.subset(train, few)})
+    counts = source.counts()["train"]
+    assert counts == [10 * (k + 1) for k in range(10)]
+    assert np.allclose(np.multiply(source.class_weights(), counts), sum(counts) / 10)
 
 
 def test_the_average_of_weights_is_the_formula_and_what_is_kept(digits, tmp_path):
     """After one step from w0 to w1: w0 + (1 - 2/11) (w1 - w0), the warm-up of a decay of 0.99."""
-    from keras_cnns.job import Job
+    from keras_cnns.training.job import Job
 
     job = Job("lenet", digits, Training(epochs=1, ema=Ema(0.99)))
     engine = job.engine(0)

@@ -44,7 +44,7 @@ def run(args):
     with quiet():
         from export.bundle import formats
         from export.tflite import FORMATS
-        from keras_cnns import scatter
+        from keras_cnns.evaluation import scatter
     claim(args.out, marker=scatter.MARKER, owned=scatter.OWNED)
     names = formats(args.format)
     if len(names) != 1 or FORMATS[names[0]].suffix != ".tflite":
@@ -58,7 +58,7 @@ def run(args):
 
 
 def _published(args):
-    from keras_cnns import compare
+    from keras_cnns.evaluation import compare
 
     chosen = [name.strip() for name in (args.networks or "").split(",") if name.strip()]
     if args.measure and not chosen:
@@ -72,7 +72,7 @@ def _published(args):
 
 def _of_runs(args, trained):
     from export.trained import source_of
-    from keras_cnns import compare
+    from keras_cnns.evaluation import compare
     from pipelines import dataset
 
     found, sources = [], {}
@@ -102,7 +102,8 @@ def _tell_apart(rows, paths):
 
 def _measured(found, form):
     """Time (row, model, images) one after the other; return how it was done, in words."""
-    from keras_cnns import compare, speed
+    from keras_cnns import speed
+    from keras_cnns.evaluation import compare
 
     watch = speed.stopwatch()
     for i, (row, model, images) in enumerate(found, 1):

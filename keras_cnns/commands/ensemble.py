@@ -16,7 +16,6 @@ def flags(parser):
 
 def run(args):
     """Average the probabilities of runs, and say what it gained."""
-    import os
     from pathlib import Path
     from shlex import quote
 
@@ -29,12 +28,11 @@ def run(args):
     claim(Path(args.out))
     refuse_inside(args.out, args.data or first.config.get("data"))
     with quiet():
-        from keras_cnns.ensemble import ensemble, members
+        from keras_cnns.evaluation.ensemble import ensemble, members
     opened = members(args.runs)
     data_dir = args.data_dir or first.config.get("data_dir")
     source = source_of(first, args.data, data_dir)
-    data_dir = data_dir and os.path.abspath(os.path.expanduser(data_dir))
-    report = ensemble(opened, source, args.out, split=args.split, data_dir=data_dir)
+    report = ensemble(opened, source, args.out, split=args.split)
     _show(report)
     if args.json:
         cli.print_json(report)

@@ -7,7 +7,7 @@ from pipelines import cli
 
 def flags(parser):
     from export.trained import add_changed_data
-    from keras_cnns.crops import WAYS
+    from keras_cnns.evaluation.crops import WAYS
     from pipelines.sources import HELP
 
     parser.add_argument("model", metavar="RUN|MODEL.keras|MODEL.tflite", help="what to evaluate")
@@ -38,8 +38,8 @@ def run(args):
 
         check_picture(args.plot)
     with quiet():
-        from keras_cnns import report as reports
-        from keras_cnns.evaluate import evaluate
+        from keras_cnns.evaluation import report as reports
+        from keras_cnns.evaluation.evaluate import evaluate
     out = _place(args, trained, reports)
     source = source_of(trained, args.data, args.data_dir, changed_data=args.changed_data)
     report = evaluate(trained, source, args.split, tta=args.tta)

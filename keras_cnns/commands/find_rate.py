@@ -24,7 +24,7 @@ def run(args):
     if args.steps < 10:
         raise UserError(f"--steps is at least 10, not {args.steps}")
     with quiet():
-        from keras_cnns import rate_finder
+        from keras_cnns.training import rate_finder
     found = rate_finder.find(job["model"], opened(job), job["training"], args.steps)
     rate_finder.draw(found, args.out)
     print(f"learning rate {found['suggested']:.2g}: the loss falls fastest there ({args.out})")

@@ -9,7 +9,7 @@ def flags(parser):
 
 def run(args):
     """Start the workers, and wait for them."""
-    from keras_cnns.launch import launch
+    from keras_cnns.training.launch import launch
     from pipelines.errors import UserError
 
     if args.words[0] != "train":

@@ -30,9 +30,9 @@ def run(args):
     from pipelines.quiet import quiet
 
     with quiet():
-        from keras_cnns.evaluate import predict
+        from keras_cnns.evaluation.evaluate import predict
     if args.grad_cam:
-        from keras_cnns import grad_cam
+        from keras_cnns.evaluation import grad_cam
 
         grad_cam.check(args.grad_cam, images)
     answers = predict(trained, images)

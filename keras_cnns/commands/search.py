@@ -30,7 +30,7 @@ def run(args):
 
     with quiet():
         from keras_cnns.search import supervise, work
-    from keras_cnns.checkpoint import locked
+    from keras_cnns.training.checkpoint import locked
 
     if not args.resume:
         session.config |= {"fingerprint": session.source.fingerprint}
@@ -61,9 +61,9 @@ def _begun(args):
 
 
 def _taken_up(args):
-    from keras_cnns.recipes import Training
     from keras_cnns.search.session import Session
     from keras_cnns.search.settings import Search
+    from keras_cnns.training.recipes import Training
     from pipelines.settings import given, key_values
 
     named = {name: getattr(args, name) for name in ("model", "data", "data_dir", "recipe")}

@@ -20,7 +20,7 @@ def what_to_train(parser):
     """Add the flags that name a network, its data and its settings."""
     import argparse
 
-    from keras_cnns.recipes import Training
+    from keras_cnns.training.recipes import Training
     from pipelines.commands.source import add_checks
     from pipelines.settings import add_flags
     from pipelines.sources import HELP
@@ -55,7 +55,7 @@ def run(args):
         claim(out)
         refuse_inside(out, job["data"])
     with quiet():
-        from keras_cnns import train
+        from keras_cnns.training import train
     bar = sys.stdout.isatty() and not args.json
     if args.dry_run:
         _dry_run(args, job)
@@ -77,8 +77,9 @@ def wanted(args):
     Raises:
         UserError: one is missing or wrong.
     """
-    from keras_cnns import found, recipes
+    from keras_cnns import found
     from keras_cnns.registry import find
+    from keras_cnns.training import recipes
     from pipelines import recipes as augmentations
     from pipelines.check import Checks
     from pipelines.errors import UserError
@@ -125,17 +126,13 @@ def opened(job):
 def _read_config(path):
     from pathlib import Path
 
-    import yaml
-
+    from export.trained import CONFIG, read_yaml
     from pipelines.errors import UserError
 
-    path = Path(path) / "config.yaml" if Path(path).is_dir() else Path(path)
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"no file {path} with the settings of a run") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        config = None
+    path = Path(path) / CONFIG if Path(path).is_dir() else Path(path)
+    if not path.is_file():
+        raise UserError(f"no file {path} with the settings of a run")
+    config = read_yaml(path)
     if not isinstance(config, dict):
         raise UserError(f"{path} holds no settings")
     return config
@@ -144,19 +141,19 @@ def _read_config(path):
 def _changes(args):
     """{setting: value} of flags and key=value words."""
     from keras_cnns import found
-    from keras_cnns.recipes import Training, read_widths
+    from keras_cnns.training.recipes import Training
     from pipelines.settings import given, key_values
 
     changes = given(args, Training) | key_values(args.settings)
     if changes.get("widths"):
         size = found.read(changes["widths"]).get("image_size")
         changes = ({"image_size": size} if size else {}) | changes
-        changes["widths"] = read_widths(changes["widths"])
+        changes["widths"] = found.widths(changes["widths"])
     return changes
 
 
 def _dry_run(args, job):
-    from keras_cnns.dry_run import estimate, show
+    from keras_cnns.training.dry_run import estimate, show
 
     report = estimate(job["model"], opened(job), job["training"])
     cli.print_json(report) if args.json else show(report)

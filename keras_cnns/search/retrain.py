@@ -15,12 +15,12 @@ import yaml
 
 from export import models
 from export.trained import CONFIG, LABELS, MODEL
-from keras_cnns import intervals
-from keras_cnns.job import Job
+from keras_cnns.evaluation import intervals
 from keras_cnns.search import front, measure
 from keras_cnns.search.results import DONE, UNIFORM
 from keras_cnns.search.trial import FILE, trained
-from keras_cnns.train import Rows
+from keras_cnns.training.history import Rows
+from keras_cnns.training.job import Job
 from pipelines import dataset
 from pipelines.files import whole_file, write_json, write_text
 from pipelines.settings import plain

@@ -7,11 +7,12 @@ from shlex import quote
 
 import yaml
 
-from keras_cnns import recipes, registry
+from keras_cnns import registry
 from keras_cnns.search import objectives
 from keras_cnns.search.results import Results
 from keras_cnns.search.settings import FREE, Search
 from keras_cnns.search.space import Space, multipliers
+from keras_cnns.training import recipes
 from pipelines import files
 from pipelines.errors import UserError
 from pipelines.settings import flat, plain, resolve

@@ -1,8 +1,8 @@
 """How far a search is, in words: trials done, the best so far, the time left."""
 
-from keras_cnns.progress import clock
 from keras_cnns.search import front, objectives
 from keras_cnns.search.results import DONE, FAILED, HALTED, REFUSED, SEARCHED, UNIFORM, refusals
+from keras_cnns.training.progress import clock
 
 
 class Standing:

@@ -15,12 +15,13 @@ import yaml
 
 from export import models
 from export.trained import CONFIG, LABELS, MODEL
-from keras_cnns import registry, stops
-from keras_cnns.job import Job
-from keras_cnns.loop import Interrupted, Loop
+from keras_cnns import registry
 from keras_cnns.search import board, measure, objectives
 from keras_cnns.search.results import DONE, FAILED, HALTED, REFUSED, SEARCHED
-from keras_cnns.train import Rows
+from keras_cnns.training import stops
+from keras_cnns.training.history import Rows
+from keras_cnns.training.job import Job
+from keras_cnns.training.loop import Interrupted, Loop
 from pipelines import dataset
 from pipelines.errors import EnvironmentFault, TrainingFailed, UserError
 from pipelines.files import ENVIRONMENT, whole_file, write_text

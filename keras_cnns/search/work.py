@@ -14,11 +14,11 @@ import grpc
 from keras_tuner.engine import trial as trials
 from keras_tuner.engine.base_tuner import BaseTuner
 
-from keras_cnns.checkpoint import locked
 from keras_cnns.search import board, oracles
 from keras_cnns.search.oracles.guard import REFUSED as REFUSED_METRIC
 from keras_cnns.search.oracles.guard import RUNG
 from keras_cnns.search.results import DONE, HALTED, REFUSED, UNIFORM
+from keras_cnns.training.checkpoint import locked
 from pipelines.errors import EnvironmentFault
 from pipelines.files import write_json
 

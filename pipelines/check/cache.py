@@ -10,19 +10,17 @@ import json
 import os
 import time
 from importlib.metadata import version
-from pathlib import Path
 
 from pipelines.check.rules import VERSION
-from pipelines.files import whole_file
+from pipelines.files import cache_folder, whole_file
 
 DECODERS = ("tensorflow", "pillow", "simplejpeg")
 DAYS = 90  # after which a cache that nobody used is removed
 
 
 def folder():
-    """Where caches lie: $XDG_CACHE_HOME/keras-cnns or ~/.cache/keras-cnns."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(root if os.path.isabs(root) else "~/.cache").expanduser() / "keras-cnns" / "check"
+    """Where the caches of checks lie."""
+    return cache_folder() / "check"
 
 
 def stamp(path):

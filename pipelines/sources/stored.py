@@ -186,7 +186,7 @@ def _imbalance(classes, labels, findings):
         findings.warn(
             "imbalance",
             f"class {classes[most]!r} has {many:,} training images, {classes[least]!r} has "
-            f"{few:,}; weights that balance them: check --json, Source.class_weights()",
+            f"{few:,}; train with loss.class_weight=balanced, which lets them count alike",
         )
 
 

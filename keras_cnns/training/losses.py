@@ -76,13 +76,3 @@ def right(labels, logits):
     classes = labels if len(labels.shape) == 1 else ops.argmax(labels, axis=-1)
     answers = ops.cast(ops.argmax(logits, axis=-1), "int32")
     return ops.cast(ops.equal(answers, ops.cast(classes, "int32")), "float32")
-
-
-def balanced(counts):
-    """Weights with which every class counts the same, 1 on the mean over all images.
-
-    Args:
-        counts: images of each class, (classes,).
-    """
-    total = sum(counts)
-    return [total / (len(counts) * count) for count in counts]

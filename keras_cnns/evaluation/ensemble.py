@@ -14,12 +14,12 @@ import numpy as np
 from export import models
 from export.trained import MODEL, Trained, find
 from keras_cnns import run
-from keras_cnns.answers import ask
-from keras_cnns.intervals import paired_difference, wilson
+from keras_cnns.evaluation.answers import ask
+from keras_cnns.evaluation.intervals import paired_difference, wilson
 from pipelines.decode import LUMA
 from pipelines.errors import UserError, did_you_mean
 from pipelines.files import whole_folder, write_json
-from pipelines.sources import absolute
+from pipelines.sources.recorded import record
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _grey(image, name):
     return grey
 
 
-def ensemble(opened, source, out, *, split="test", data_dir=None):
+def ensemble(opened, source, out, *, split="test"):
     """Make the ensemble, write it as a run, and measure it beside its members.
 
     Args:
@@ -125,7 +125,6 @@ def ensemble(opened, source, out, *, split="test", data_dir=None):
         source: a `pipelines.sources.Source` of the members' classes.
         out: a new folder.
         split: on which to measure.
-        data_dir: of the source, for the record.
 
     Returns:
         The contents of metrics.json: for each member and for the ensemble the accuracy with its
@@ -134,7 +133,7 @@ def ensemble(opened, source, out, *, split="test", data_dir=None):
     Raises:
         UserError: the classes are not those of the source.
     """
-    from export.bundle import check_labels
+    from export.trained import check_labels
 
     labels = check_labels(opened[0].trained.labels, source, opened[0].model.output_shape[-1])
     part, out = source.splits[split], Path(out)
@@ -146,12 +145,9 @@ def ensemble(opened, source, out, *, split="test", data_dir=None):
         config = {
             "model": "ensemble",
             "members": [str(Path(member.folder).absolute()) for member in opened],
-            "data": absolute(source.spec),
-            "data_dir": data_dir,
             "image_size": model.input_shape[1],
             "channels": model.input_shape[3],
-            "fingerprint": source.fingerprint,
-        }
+        } | record(source)
         run.write_start(folder, config, labels)
         model.save(folder / MODEL)
         together = ask(models.load(folder / MODEL), part, label="ensemble").right

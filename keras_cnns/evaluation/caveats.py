@@ -7,8 +7,8 @@ from collections import defaultdict
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns.answers import ask
-from keras_cnns.intervals import wilson
+from keras_cnns.evaluation.answers import ask
+from keras_cnns.evaluation.intervals import wilson
 from pipelines import cli, dataset
 
 FEW = 30  # images of a class below which its share is hardly known

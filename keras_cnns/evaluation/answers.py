@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns import calibration, crops
+from keras_cnns.evaluation import calibration, crops
 from pipelines import dataset
 from pipelines.errors import DamagedFile
 

@@ -9,9 +9,9 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_cnns import optimization
-from keras_cnns.job import Job
-from keras_cnns.recipes import Ema, Finetune, Schedule
+from keras_cnns.training import optimization
+from keras_cnns.training.job import Job
+from keras_cnns.training.recipes import Ema, Finetune, Schedule
 from pipelines.errors import TrainingFailed
 from pipelines.files import whole_file
 

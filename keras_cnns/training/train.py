@@ -1,31 +1,27 @@
 """Train a network on a source, and leave a run folder; take a training up where it was stopped."""
 
-import contextlib
-import csv
-import io
 import os
 import shutil
 from pathlib import Path
-from shlex import quote
-
-import tensorflow as tf
 
 from export import trained
 from export.trained import CHECKPOINTS, MODEL
-from keras_cnns import complexity, devices, plots, progress, recipes, run, stops
-from keras_cnns.board import Board, profiled
-from keras_cnns.checkpoint import Checkpoints, locked
-from keras_cnns.job import Job
-from keras_cnns.loop import Interrupted, Loop
+from keras_cnns import complexity, plots, run
+from keras_cnns.training import devices, progress, recipes, stops
+from keras_cnns.training.board import Board, profiled
+from keras_cnns.training.checkpoint import Checkpoints, locked
+from keras_cnns.training.endings import LAST, told
+from keras_cnns.training.history import Rows
+from keras_cnns.training.job import Job
+from keras_cnns.training.loop import Loop
 from pipelines import settings as knobs
-from pipelines.errors import EnvironmentFault, TrainingFailed, UserError
+from pipelines.errors import EnvironmentFault, UserError
 from pipelines.files import whole_file, write_json, write_text
 from pipelines.preview import write as write_preview
 from pipelines.sources import absolute
 from pipelines.sources.base import change
 from pipelines.sources.recorded import record, reopen
 
-LAST = "last.keras"  # in the checkpoints' folder: the model of a training that ended early
 GROWTH = 3  # checkpoints' worth of space that has to be free before a training begins
 
 
@@ -161,7 +157,7 @@ def _go_on(job, out, config, bar):
             size = min(job.shape[0], 256)
             write_preview(job.source, job.settings.augment, out / run.SHEET, size=size)
         try:
-            with _told(loop, out):
+            with told(loop, out):
                 loop.run()
                 board.ended(loop)
                 return _finish(loop, out)
@@ -175,7 +171,7 @@ def _follow(job, out, config):
     with stops.Signals() as signals:
         loop = Loop(job, xla=False, checkpoints=None, identity=config, signals=signals)
         _take_up(loop, Checkpoints(out / CHECKPOINTS), config, out)
-        with _told(loop, out):
+        with told(loop, out):
             loop.run()
 
 
@@ -211,58 +207,6 @@ def _check_space(loop, out):
         )
 
 
-@contextlib.contextmanager
-def _told(loop, out):
-    """Save what there is when a training ends early, and tell how to go on."""
-    how = f"python -m keras_cnns train --resume --out {quote(str(out))}"
-    try:
-        yield
-    except Interrupted:
-        number = loop.signals.received
-        if not loop.job.chief:
-            raise stops.Stopped(number or 15, "the chief has saved the training") from None
-        loop.save()
-        _keep_last(loop, out)
-        last = out / CHECKPOINTS / LAST
-        sentence = f"the model so far is {last}; to go on: {how}"
-        raise stops.Stopped(number or 15, sentence) from None
-    except TrainingFailed as error:
-        if not loop.job.chief:
-            raise
-        step = _back_to_finite(loop)
-        _keep_last(loop, out)
-        write_json(out / "bad_batch.json", error.batch)
-        raise TrainingFailed(
-            f"{error}; the model of step {step}, the last one kept, is "
-            f"{out / CHECKPOINTS / LAST}, the batch is in {out / 'bad_batch.json'}; try a lower "
-            "learning_rate, and look at these images"
-        ) from error
-    except EnvironmentFault as error:
-        raise EnvironmentFault(f"{error}; to go on: {how}") from error
-    except tf.errors.UnavailableError as error:
-        raise _partner_died(how) from error
-    except tf.errors.OpError as error:
-        if loop.alone:
-            raise
-        raise _partner_died(how) from error
-
-
-def _partner_died(how):
-    return EnvironmentFault(f"another worker of this training is gone; to go on: {how}")
-
-
-def _back_to_finite(loop):
-    arrays, facts = loop.checkpoints.load()
-    loop.restore(arrays, facts)
-    return loop.progress.step
-
-
-def _keep_last(loop, out):
-    loop.job.serve(loop.engine.serving)
-    with whole_file(out / CHECKPOINTS / LAST) as temporary:
-        loop.job.serving.save(temporary)
-
-
 def _finish(loop, out):
     """Write the model of the best epoch and what was reached."""
     job, rows, best = loop.job, loop.progress.rows, loop.progress.best_epoch
@@ -284,35 +228,3 @@ def _finish(loop, out):
     }
     write_json(out / run.METRICS, metrics)
     return metrics
-
-
-class Rows:
-    """history.csv: one row an epoch, written whole each time."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def began(self, loop):
-        """Write the epochs before; a killed training may have written more."""
-        self.write(loop.progress.rows)
-
-    def stepped(self, loop, stats):
-        """Nothing: a row is of an epoch."""
-
-    def epoch_ended(self, loop, row):
-        """Write all rows so far."""
-        self.write(loop.progress.rows)
-
-    def write(self, rows):
-        """Write the file, or remove it where there is no row."""
-        if not rows:
-            self.path.unlink(missing_ok=True)
-            return
-        text = io.StringIO()
-        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self.path, text.getvalue())
-
-    def close(self):
-        """Nothing is left open."""

@@ -2,8 +2,9 @@
 
 import time
 
-from keras_cnns import complexity, devices, progress
-from keras_cnns.job import Job
+from keras_cnns import complexity
+from keras_cnns.training import devices, progress
+from keras_cnns.training.job import Job
 from pipelines import cli
 
 MIB = 2**20
@@ -28,7 +29,7 @@ def estimate(name, source, settings):
         step = devices.seconds_a_step(engine, job, xla=settings.devices.xla == "on")
     else:
         step = devices.seconds_a_step(engine, job, xla=False)
-    from keras_cnns.loop import Validation
+    from keras_cnns.training.loop import Validation
 
     validation = Validation(job, source.splits["val"])
     validation.judge(lambda: None)  # traces

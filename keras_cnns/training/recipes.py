@@ -4,7 +4,6 @@ Adding a recipe: one line in RECIPES, each number with its source.
 """
 
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
 from pipelines.errors import UserError, did_you_mean
 from pipelines.settings import knob, resolve
@@ -279,26 +278,3 @@ def of_config(config):
     """
     known = {field.name for field in fields(Training)}
     return resolve(Training(), {k: v for k, v in config.items() if k in known})
-
-
-def read_widths(text):
-    """Multipliers of channels: numbers with commas, or a YAML file of a list of them.
-
-    Raises:
-        UserError: no such file, or other things in it.
-    """
-    import yaml
-
-    path = Path(text)
-    if path.suffix not in (".yaml", ".yml", ".json"):
-        return text
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"no file {path} of widths") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        found = None
-    found = found.get("widths") if isinstance(found, dict) else found
-    if not isinstance(found, list) or not found:
-        raise UserError(f"{path} holds no list of widths, such as [1, 0.5, 1]")
-    return found

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from keras_cnns import page, plots, run
-from keras_cnns.compare import BATCH, front, write_tables
+from keras_cnns.evaluation.compare import BATCH, front, write_tables
 from keras_cnns.speed import REFERENCE
 from pipelines.files import whole_folder, write_json, write_text
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns import losses, optimization
+from keras_cnns.training import losses, optimization
 
 
 class Stats(NamedTuple):

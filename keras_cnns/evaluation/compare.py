@@ -32,7 +32,7 @@ def published(chosen=()):
     Raises:
         UserError: no published accuracy is known of a name.
     """
-    text = resources.files("keras_cnns").joinpath("published.csv").read_text("utf-8")
+    text = resources.files("keras_cnns.evaluation").joinpath("published.csv").read_text("utf-8")
     facts = {row["model"]: row for row in csv.DictReader(text.splitlines())}
     for name in chosen:
         if name not in facts:
@@ -76,9 +76,9 @@ def of_run(trained, source, split="test"):
         UserError: the classes are not those that the model was trained on.
     """
     from export import models
-    from export.bundle import check_labels
-    from keras_cnns.answers import ask
-    from keras_cnns.intervals import wilson
+    from export.trained import check_labels
+    from keras_cnns.evaluation.answers import ask
+    from keras_cnns.evaluation.intervals import wilson
 
     model = models.load_keras(trained.path)
     classes = len(check_labels(trained.labels, source, model.output_shape[-1]))

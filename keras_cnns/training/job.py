@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from keras_cnns import devices, losses, optimization, registry
-from keras_cnns.engine import Engine
-from keras_cnns.initial import Initial, head_layers
+from keras_cnns import registry
+from keras_cnns.training import devices, losses, optimization
+from keras_cnns.training.engine import Engine
+from keras_cnns.training.initial import Initial, head_layers
 from pipelines import dataset
 from pipelines import recipes as augmentations
 from pipelines.errors import UserError
@@ -154,12 +155,11 @@ class Job:
 
     def _loss(self):
         loss, classes = self.settings.loss, len(self.source.classes)
-        counts = self.source.counts()["train"]
         return losses.training_loss(
             losses.LOSSES[self.variant.loss],
             classes,
             smoothing=loss.label_smoothing,
-            weights=losses.balanced(counts) if loss.class_weight == "balanced" else None,
+            weights=self.source.class_weights() if loss.class_weight == "balanced" else None,
         )
 
     def batches(self, first_step=0):

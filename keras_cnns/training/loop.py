@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from keras_cnns import losses, optimization
+from keras_cnns.training import losses, optimization
 from pipelines import dataset
 from pipelines.errors import DamagedFile, TrainingFailed
 
@@ -241,7 +241,7 @@ class Validation:
     """Loss and accuracy of the serving model on a split; each process takes its share."""
 
     def __init__(self, job, split):
-        from keras_cnns import devices
+        from keras_cnns.training import devices
 
         self.job, self.images = job, len(split)
         index, self.count = devices.shard(job.strategy)

@@ -1,5 +1,6 @@
 """Which devices compute, in which precision, compiled or not."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -7,14 +8,16 @@ import platform
 import sys
 import time
 from importlib.metadata import version
-from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from pipelines.errors import UserError
+from pipelines.files import cache_folder
 
 # XLA has to repay its compiler, which takes about a quarter of a second for each layer.
 SECONDS_A_LAYER = 2.0
+LAST_WAIT = 600_000  # milliseconds that the others wait for the chief to write the model
 SHORT = 100  # steps that are sooner taken than timed
 TOO_SHORT = "XLA off: this training is too short to repay compiling"
 PROBED, GAIN = 5, 0.97  # timed steps of each kind; the time below which XLA is worth it
@@ -90,6 +93,18 @@ def shard(chosen):
     if resolver.task_type == "chief":
         return 0, chiefs + workers
     return chiefs + resolver.task_id, chiefs + workers
+
+
+def leave_together(chosen):
+    """Wait until every process of a training is here, before any ends.
+
+    One that ended at once could take with it the answer of the last reduction that another still
+    waits for. Where another is gone already, nothing is waited for.
+    """
+    if shard(chosen)[1] > 1:
+        # TensorFlow has no public word for the barrier of the service that its own strategy starts.
+        with contextlib.suppress(tf.errors.OpError):
+            context.context().wait_at_barrier("the training has ended", LAST_WAIT)
 
 
 def precision(settings):
@@ -195,8 +210,7 @@ def _memory(engine, steps):
         version("tensorflow"),
     ]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "keras_cnns" / f"xla-{digest}.json"
+    return cache_folder() / f"xla-{digest}.json"
 
 
 def _recall(path):

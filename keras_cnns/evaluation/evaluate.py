@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from export import models
-from export.bundle import check_labels
-from keras_cnns import calibration, caveats, crops
-from keras_cnns.answers import BATCH, ask, log_probabilities
-from keras_cnns.intervals import paired_difference, wilson
+from export.trained import check_labels
+from keras_cnns.evaluation import calibration, caveats, crops
+from keras_cnns.evaluation.answers import BATCH, ask, log_probabilities
+from keras_cnns.evaluation.intervals import paired_difference, wilson
 from pipelines import dataset
 
 PAIRS, MISTAKES = 20, 24  # how many of the most confused pairs and of the top losses are told

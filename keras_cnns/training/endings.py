@@ -1,0 +1,82 @@
+"""How a training ends before its time: what is saved, and what the user is told."""
+
+import contextlib
+import signal
+from shlex import quote
+
+import tensorflow as tf
+
+from export.trained import CHECKPOINTS
+from keras_cnns.training import devices, stops
+from keras_cnns.training.loop import Interrupted
+from pipelines.errors import EnvironmentFault, TrainingFailed
+from pipelines.files import whole_file, write_json
+
+LAST = "last.keras"  # in the checkpoints' folder: the model of a training that ended early
+
+
+@contextlib.contextmanager
+def told(loop, out):
+    """Save what there is when a training ends early, and tell how to go on."""
+    how = f"python -m keras_cnns train --resume --out {quote(str(out))}"
+    try:
+        yield
+        devices.leave_together(loop.job.strategy)
+    except Interrupted:
+        raise _stopped(loop, out, how) from None
+    except TrainingFailed as error:
+        raise _failed(loop, out, error) from None
+    except EnvironmentFault as error:
+        raise EnvironmentFault(f"{error}; to go on: {how}") from error
+    except tf.errors.OpError as error:
+        if loop.alone and not isinstance(error, tf.errors.UnavailableError):
+            raise
+        raise EnvironmentFault(
+            f"another worker of this training is gone ({_reason(error)}); to go on: {how}"
+        ) from error
+
+
+def _reason(error):
+    """What TensorFlow says between the trace of the graph and its advice."""
+    noise = ("File ", "Graph execution", "Detected at", "Stack trace", "The error could", "[[")
+    lines = (line.strip() for line in error.message.splitlines())
+    told = [line for line in lines if line and not line.startswith(noise)]
+    return told[0][:200] if told else type(error).__name__
+
+
+def _stopped(loop, out, how):
+    """Save what there is, once a signal came; return what is to be raised."""
+    sentence = "the chief has saved the training"
+    if loop.job.chief:
+        loop.save()
+        _keep_last(loop, out)
+        sentence = f"the model so far is {out / CHECKPOINTS / LAST}; to go on: {how}"
+    devices.leave_together(loop.job.strategy)
+    return stops.Stopped(loop.signals.received or signal.SIGTERM, sentence)
+
+
+def _failed(loop, out, error):
+    """Go back to the last finite model, and return what is to be raised."""
+    if loop.job.chief:
+        step = _back_to_finite(loop)
+        _keep_last(loop, out)
+        write_json(out / "bad_batch.json", error.batch)
+        error = TrainingFailed(
+            f"{error}; the model of step {step}, the last one kept, is "
+            f"{out / CHECKPOINTS / LAST}, the batch is in {out / 'bad_batch.json'}; try a lower "
+            "learning_rate, and look at these images"
+        )
+    devices.leave_together(loop.job.strategy)
+    return error
+
+
+def _back_to_finite(loop):
+    arrays, facts = loop.checkpoints.load()
+    loop.restore(arrays, facts)
+    return loop.progress.step
+
+
+def _keep_last(loop, out):
+    loop.job.serve(loop.engine.serving)
+    with whole_file(out / CHECKPOINTS / LAST) as temporary:
+        loop.job.serving.save(temporary)
