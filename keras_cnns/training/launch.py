@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from shlex import quote
 
@@ -45,6 +46,8 @@ class Supervisor:
         self.stopped_by = self.deadline = None
         out = arguments[arguments.index("--out") + 1] if "--out" in arguments[:-1] else "RUN"
         self._again = f"launch --workers {workers} -- train --resume --out {quote(out)}"
+        # The chief speaks for all; the others would repeat it, and are heard when they end first.
+        self._words = [None] + [tempfile.TemporaryFile() for _ in range(workers - 1)]  # noqa: SIM115
         self.processes = [self._start(i, addresses, arguments) for i in range(workers)]
 
     def _start(self, index, addresses, arguments):
@@ -53,8 +56,7 @@ class Supervisor:
             [sys.executable, *arguments],
             env=os.environ | {"TF_CONFIG": json.dumps(task)},
             stdout=None if index == 0 else subprocess.DEVNULL,
-            # The chief speaks for all; the others would repeat it.
-            stderr=None if index == 0 else subprocess.DEVNULL,
+            stderr=self._words[index],
             start_new_session=True,  # Ctrl-C reaches us alone, and each worker through us
         )
 
@@ -98,8 +100,20 @@ class Supervisor:
         code = self.processes[index].returncode
         if code < 0:
             how = f"was ended by {signal.Signals(-code).name}"
-            sentence = f"worker {index} {how}; the others stop too; to go on: {self._again}"
-            print(f"python -m keras_cnns launch: {sentence}", file=sys.stderr, flush=True)
+        elif index > 0:
+            how = f"ended first: {self._last_word(index)}"
+        else:
+            return  # it has told itself
+        sentence = f"worker {index} {how}; the others stop too; to go on: {self._again}"
+        print(f"python -m keras_cnns launch: {sentence}", file=sys.stderr, flush=True)
+
+    def _last_word(self, index):
+        words = self._words[index]
+        words.seek(0)
+        lines = [
+            line for line in words.read().decode(errors="replace").splitlines() if line.strip()
+        ]
+        return lines[-1].strip() if lines else "it said nothing"
 
     def _status(self):
         codes = [process.returncode for process in self.processes]
