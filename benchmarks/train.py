@@ -41,9 +41,10 @@ class Ours:
         from keras_cnns.training import progress, stops
         from keras_cnns.training.board import Board
         from keras_cnns.training.checkpoint import Checkpoints
+        from keras_cnns.training.history import Rows
         from keras_cnns.training.job import Job
         from keras_cnns.training.loop import Loop
-        from keras_cnns.training.train import Rows, _config
+        from keras_cnns.training.train import _config
 
         self.folder = tempfile.TemporaryDirectory()
         out = Path(self.folder.name)
