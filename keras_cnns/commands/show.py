@@ -1,4 +1,4 @@
-"""show: what each layer of a network costs."""
+"""show: what each layer of a network costs, and what the whole of it looks like."""
 
 from pipelines import cli
 
@@ -15,18 +15,24 @@ def flags(parser):
     parser.add_argument(
         "--compare", action="store_true", help="two or more networks side by side, as the lecture"
     )
+    parser.add_argument("--out", metavar="FILE.png", help="draw one network")
 
 
 def run(args):
     """Print the layers of networks with what each costs."""
     from keras_cnns.registry import find
     from pipelines.errors import UserError
+    from pipelines.files import check_picture
 
     block = INCEPTION in args.names
     wanted = [_read(name) for name in args.names if name != INCEPTION]
     variants = [find(facts["model"]) for facts in wanted]
     if args.compare and len(variants) < 2:
         raise UserError("--compare needs two networks or more")
+    if args.out:
+        check_picture(args.out)
+        if len(args.names) > 1 or not variants:
+            raise UserError("--out draws one network; name one")
     from pipelines.quiet import quiet
 
     with quiet():
@@ -65,8 +71,15 @@ def run(args):
         if len(model.outputs) > 1:
             print("all: MACs of a prediction, which leaves the auxiliary heads out")
         print()
+        if args.out:
+            from keras_cnns.drawing import draw
+
+            draw(model, f"{v.name}, {v.year}", args.out)
+            print(f"drawn: {args.out}")
+    name = variants[0].name
     cli.next_commands(
-        f"python -m keras_cnns train --model {variants[0].name} --data digits --out runs/first"
+        *([] if args.out else [f"python -m keras_cnns show {name} --out {name}.png"]),
+        f"python -m keras_cnns train --model {name} --data digits --out runs/first",
     )
 
 
