@@ -15,6 +15,8 @@ from pathlib import Path
 from pipelines import cli
 from pipelines.quiet import quiet
 
+WARM = 3  # steps that are taken before any is timed
+
 
 def synthetic(shape, classes, count):
     """A source of random images: speed does not depend on what they show."""
@@ -38,6 +40,7 @@ class Ours:
     """The whole of `train`: loop, checkpoints, TensorBoard, history, signals."""
 
     def __init__(self, name, source, settings, xla):
+        from keras_cnns.run import SHEET
         from keras_cnns.training import progress, stops
         from keras_cnns.training.board import Board
         from keras_cnns.training.checkpoint import Checkpoints
@@ -45,10 +48,12 @@ class Ours:
         from keras_cnns.training.job import Job
         from keras_cnns.training.loop import Loop
         from keras_cnns.training.train import _config
+        from pipelines.preview import write as write_preview
 
         self.folder = tempfile.TemporaryDirectory()
         out = Path(self.folder.name)
         job = Job(name, source, settings)
+        write_preview(source, settings.augment, out / SHEET, size=32)
         config = _config(job, "plain", xla=xla)
         self.loop = Loop(
             job, xla=xla, checkpoints=Checkpoints(out / "checkpoints"), identity=config,
@@ -173,11 +178,12 @@ def main():
             import torch  # noqa: F401  (before TensorFlow: the other way round it may crash)
         from keras_cnns.training.recipes import Optimizer, Training
 
-        source = synthetic((32, 32, 3), 10, 2048)
+        # One epoch: its end, with validation and pictures, is no step.
+        source = synthetic((32, 32, 3), 10, 32 * (WARM + args.rounds * args.steps))
         settings = Training(epochs=1000, batch_size=32, optimizer=Optimizer("sgd", 0.01))
         found = contestants(source, settings, "resnet20_cifar")
         for one in found.values():
-            one.run(3)
+            one.run(WARM)
     cpu, wall = ({name: [] for name in found} for _ in range(2))
     order = list(found)
     for k in range(args.rounds):
