@@ -41,8 +41,10 @@ class Trial:
         self.right = self.expected.argmax(1) == labels
 
     def keras(self):
-        """How good the Keras model is on these images."""
-        return _accuracy(self.right)
+        """How good the Keras model is on these images, and how good its commonest class alone."""
+        counts = np.bincount(self.labels, minlength=len(self.names))
+        guessing = max(1 / len(self.names), counts.max() / len(self.labels))
+        return _accuracy(self.right) | {"guessing": float(guessing)}
 
     def run(self, name, content):
         """Run one file: what was measured, and "failures", a list of sentences.
@@ -252,6 +254,12 @@ def show(report):
     )
     header = "format,size,accuracy,change,agreement (95%),max diff,worst class,latency"
     cli.table(header.split(","), rows)
+    if low <= keras["guessing"]:
+        print(
+            f"WARNING: {100 * keras['accuracy']:.1f}% right may be no better than always giving "
+            f"one answer ({100 * keras['guessing']:.1f}%): the files are faithful to a model that "
+            "has learnt nothing; train it further before it is shipped"
+        )
     for name, found in report["formats"].items():
         for failure in found["failures"]:
             print(f"FAILED {name}: {failure}")

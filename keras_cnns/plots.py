@@ -85,7 +85,7 @@ def reliability(rows, path, *, title=""):
     )
     above.plot([0, 1], [0, 1], color="grey", linestyle=":")
     above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), title=title)
-    above.legend(loc="upper left")
+    figure.legend(loc="outside lower center", frameon=False)
     below.bar(lows, [row["images"] for row in rows], color="#868e96", **style)
     below.set(xlabel="confidence", ylabel="images")
     save(figure, path)

@@ -13,7 +13,7 @@ from export import trained
 from export.trained import CONFIG, LABELS, MODEL
 from keras_cnns.training.checkpoint import locked
 from pipelines import files
-from pipelines.errors import UserError
+from pipelines.errors import UserError, did_you_mean
 from pipelines.files import write_json, write_text
 
 METRICS = "metrics.json"
@@ -75,7 +75,9 @@ def config_of(folder):
         DamagedFile: it is no mapping.
     """
     if not (folder / CONFIG).is_file():
-        raise UserError(f"{folder} holds no run that could be taken up: no {CONFIG}")
+        beside = [str(path.parent) for path in folder.parent.glob(f"*/{CONFIG}")]
+        near = f"; {did_you_mean(str(folder), beside)}" if beside else ""
+        raise UserError(f"{folder} holds no run that could be taken up: no {CONFIG}{near}")
     return trained.config_of(folder)
 
 

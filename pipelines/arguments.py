@@ -17,13 +17,12 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args=None, namespace=None):
         """Parse, after looking for unknown flags: argparse would first ask for missing ones."""
-        for word in args:
-            if word == "--":  # what follows is for another command
-                break
-            flag = word.split("=")[0]
-            known = self._option_string_actions
-            if flag.startswith("--") and flag not in known:
-                self.error(f"unknown flag {flag}; {did_you_mean(flag, known)}")
+        known = self._option_string_actions
+        own = args[: args.index("--")] if "--" in args else args  # the rest is another command's
+        flags = dict.fromkeys(word.split("=")[0] for word in own if word.startswith("--"))
+        unknown = [f"{flag}; {did_you_mean(flag, known)}" for flag in flags if flag not in known]
+        if unknown:
+            self.error("\n".join(f"unknown flag {what}" for what in unknown))
         # key=value words may stand between flags; argparse by itself takes the first row of them.
         parse = super().parse_args if "--" in args else super().parse_intermixed_args
         return parse(args, namespace)

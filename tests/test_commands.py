@@ -37,6 +37,8 @@ ROOT = Path(__file__).parent.parent
         ("keras_cnns train --model lenet --data digits --out OUT --epoch 3", "mean --epochs"),
         ("keras_cnns evaluate OUT --plot x.jpg", "no run or model"),
         ("export bundle OUT --out OUT --data digits", "unknown flag --data"),
+        ("export verify OUT --jsn --max-drp 1", "unknown flag --jsn; did you mean --json?"),
+        ("export verify OUT --jsn --max-drp 1", "unknown flag --max-drp; did you mean --max-drop"),
         ("pipelines check digit", "did you mean digits"),
         ("pipelines preview digits --out OUT/x.png", "no folder"),
         ("pipelines preview digits --out x.jpg", ".png"),

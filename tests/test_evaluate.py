@@ -119,6 +119,13 @@ def test_warnings_fire_where_they_should(labels, given, codes):
     assert {row["code"] for row in told if row} == codes
 
 
+@pytest.mark.parametrize("cats, told", [(50, False), (90, True)])
+def test_balancing_is_advised_only_where_classes_are_not_balanced(cats, told):
+    labels = [0] * cats + [1] * 50
+    sentence = caveats.one_class(answers(labels, [0] * len(labels), 2), ("cat", "dog"))["sentence"]
+    assert ("balance" in sentence) == told
+
+
 def test_a_common_class_makes_its_own_chance():
     """85% right is nothing where 86% of the images are of one class."""
     labels = [0] * 172 + [1] * 28

@@ -200,6 +200,14 @@ def test_what_verify_tells_adds_up(made):
         assert sum(found["ops"].values()) > 5
 
 
+@pytest.mark.parametrize("right, warned", [(0.9, False), (0.1, True)])
+def test_a_faithful_file_of_a_model_that_learnt_nothing_is_told(made, capsys, right, warned):
+    report = made[1]
+    keras = report["keras"] | {"accuracy": right, "accuracy_95": [right - 0.02, right + 0.02]}
+    verify.show(report | {"keras": keras})
+    assert ("has learnt nothing" in capsys.readouterr().out) == warned
+
+
 def test_other_labels_inside_a_file_are_told(made, digits):
     content = (made[0] / "model_float32.tflite").read_bytes()
     images = dataset.pixels(digits.splits["test"], (32, 32, 1))[:10]

@@ -189,6 +189,13 @@ def test_other_images_are_refused(stopped, monkeypatch, digits, run):
     assert "not those that" in errors
 
 
+def test_resume_of_a_misspelt_run_names_the_one_beside_it(run, tmp_path):
+    (tmp_path / "flowers").mkdir()
+    (tmp_path / "flowers" / "config.yaml").write_text("model: lenet\n")
+    status, _, errors = run("keras_cnns", "train", "--resume", "--out", tmp_path / "flower")
+    assert status == 2 and f"did you mean {tmp_path / 'flowers'}?" in errors
+
+
 def test_resume_of_what_is_no_run_or_complete(run, trained, tmp_path):
     status, _, errors = run("keras_cnns", "train", "--resume", "--out", tmp_path / "x")
     assert status == 2

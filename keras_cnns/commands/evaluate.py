@@ -54,6 +54,8 @@ def run(args):
     if out:
         reports.write(report, source, out)
         print(f"report: {out / 'report.html'}")
+    elif args.out is None and not args.json:
+        print("for a report with its pictures: --out DIR")
     if args.json:
         cli.print_json(report)
 

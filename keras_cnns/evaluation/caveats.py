@@ -13,6 +13,7 @@ from pipelines import cli, dataset
 
 FEW = 30  # images of a class below which its share is hardly known
 NEARLY_ALL = 0.95  # of the answers in one class
+COMMON = 1.5  # times as many images as another class has: one that a model may hide behind
 GAP = 0.05  # between training and reported accuracy, beyond chance
 COMPARED = 500  # training images to compare with
 
@@ -47,10 +48,12 @@ def one_class(found, classes):
     if share < NEARLY_ALL or true > 0.9 * share:
         return None
     often = "every image" if share == 1 else f"{100 * share:.0f}% of the images"
+    scarce = true > COMMON * (1 - true) / (len(classes) - 1)
+    balance = ", or balance the classes (loss.class_weight=balanced)" if scarce else ""
     return {
         "code": "one_class",
         "sentence": f"the model answers {classes[answer]!r} to {often}, and {100 * true:.0f}% are: "
-        "it has learnt nothing yet; train longer, at a lower learning rate, or balance the classes",
+        f"it has learnt nothing yet; train longer, or at another learning rate{balance}",
     }
 
 
