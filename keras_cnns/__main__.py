@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": Command("what a model sees in images", "keras_cnns.commands.predict"),
     "ensemble": Command("several runs as one model", "keras_cnns.commands.ensemble"),
     "compare": Command("accuracy against what it costs", "keras_cnns.commands.compare"),
+    "experiment": Command("a claim of the lecture, tried out", "keras_cnns.commands.experiment"),
     "import-weights": Command("a model out of a checkpoint", "keras_cnns.commands.weights"),
     "explore": Command("hypernetworks, neural processes, memory", "keras_cnns.commands.explore"),
     "demo": Command("the whole line on embedded digits", "keras_cnns.commands.demo"),

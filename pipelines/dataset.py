@@ -4,8 +4,6 @@ Order and augmentation are pure functions of (seed, epoch, index), so that a run
 at any step.
 """
 
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
 
@@ -195,9 +193,4 @@ def stratified(split, count):
 
 def subset(split, indices):
     """The images of a split at `indices`, as a split of its own."""
-    return dataclasses.replace(
-        split,
-        labels=split.labels[indices],
-        items=tuple(item[indices] for item in split.items),
-        names=[split.names[i] for i in indices],
-    )
+    return split.take(indices)

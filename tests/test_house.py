@@ -27,6 +27,9 @@ ALLOWED = {
         "keras_cnns", "pipelines", "export", "keras", "keras_tuner", "tensorflow", "tensorboard",
         "numpy", "yaml", "matplotlib", "ai_edge_litert", "grpc", "threadpoolctl", "sklearn",
     },
+    "keras_cnns/experiments": {
+        "keras_cnns", "pipelines", "export", "keras", "numpy", "yaml", "matplotlib",
+    },
     "pipelines": {
         "pipelines", "tensorflow", "tensorflow_datasets", "numpy", "cv2", "simplejpeg",
         "PIL", "sklearn", "matplotlib",
@@ -79,6 +82,7 @@ def test_the_front_door_is_light(package):
     [
         *(f"{package} --help" for package in ("keras_cnns", "pipelines", "export")),
         "keras_cnns list",
+        "keras_cnns experiment",
         "keras_cnns train --help",
         "export bundle --help",
         "pipelines check --help",

@@ -474,3 +474,35 @@ def test_a_set_that_is_not_prepared_is_refused_without_a_network(tfds_dir):
             open_source(name, data_dir=tfds_dir)
     with pytest.raises(UserError, match="--data-dir"):
         open_source("tfds:tiny", data_dir=tfds_dir / "nowhere")
+
+
+def test_limited_images_are_the_same_share_of_each_class_and_tests_stay_whole(digits):
+    few = open_source("digits", limit_images=200)
+    assert len(few.splits["train"]) == pytest.approx(200, abs=5)
+    assert few.counts()["test"] == digits.counts()["test"]
+    share = 200 / len(digits.splits["train"])
+    for split in ("train", "val"):
+        wanted = [max(1, round(share * n)) for n in digits.counts()[split]]
+        assert few.counts()[split] == wanted
+        assert set(few.splits[split].names) < set(digits.splits[split].names)
+        assert len(few.splits[split].digests) == len(few.splits[split])
+    again = open_source("digits", limit_images=200)
+    assert few.fingerprint == again.fingerprint != digits.fingerprint
+    assert few.splits["train"].names == again.splits["train"].names
+    assert open_source("digits", limit_images=5000).fingerprint == digits.fingerprint
+
+
+def test_limited_images_do_not_depend_on_names(photos):
+    def kept():
+        split = open_source(f"folder:{photos}", limit_images=4).splits["train"]
+        return sorted(split.digests)
+
+    before = kept()
+    for path in sorted(photos.rglob("*.png")):
+        path.rename(path.with_name(f"{9 - int(path.stem)}x.png"))
+    assert kept() == before and len(before) == 4
+
+
+def test_a_limit_below_an_image_of_each_class_is_refused():
+    with pytest.raises(UserError, match=r"an image of each class \(10\), not 9"):
+        open_source("digits", limit_images=9)

@@ -108,8 +108,11 @@ def wanted(args):
 
 def _named(args):
     """What a resumed run must have been begun with, where the user names it again."""
-    names = ("model", "data", "data_dir", "recipe", "bad_images")
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    from pipelines.commands.source import checks
+
+    names = ("model", "data", "data_dir", "recipe")
+    named = {name: getattr(args, name) for name in names} | dataclasses.asdict(checks(args))
+    return {name: value for name, value in named.items() if getattr(args, name) is not None}
 
 
 def opened(job):

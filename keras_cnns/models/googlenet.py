@@ -16,6 +16,11 @@ convolutions keep biases that the normalization makes idle. Channels are red, gr
 Hu et al. 2017, Squeeze-and-Excitation Networks, arXiv:1709.01507 (table 2): `se_bn_inception`, as
 the authors' Caffe model, whose convolutions have no biases.
 
+For the question whether a block is worth more than a convolution of its cost: `googlenet_bn_small`
+has the paper's blocks, 5x5 included, with batch normalization; in `googlenet_3x3_small` and
+`googlenet_5x5_small` each block is one convolution. Their channels are ours, such that at widths
+1, 0.5 and 0.25 the three networks do the same multiply-adds to within 2%.
+
 `_small`, for images of 32 to 64 pixels: the first convolution is 3x3, does not stride and is not
 pooled after; 32 pixels end as 4.
 
@@ -215,6 +220,15 @@ variant("googlenet_torchvision_small", 5_602_474, 452_175_872,
 variant = register(googlenet, paper="arXiv:1409.4842", year=2014, stages=4, **signed)
 variant("googlenet_torchvision_aux", 13_004_888, 1_498_376_192,
         smallest=15, aux_pool=adaptive_pool, **torchvision)  # fmt: skip
+
+normed = {"unit": unit, "pools": (("3b", 3), ("4e", 3)), "small": True}
+variant("googlenet_bn_small", 5_983_402, 479_700_992, smallest=8, blocks=paper["blocks"], **normed)
+for side, params, macs, filters in (
+    (3, 6_748_282, 477_440_784, (120, 232, 240, 240, 240, 248, 400, 400, 488)),
+    (5, 5_498_490, 473_875_024, (88, 112, 128, 128, 128, 128, 208, 208, 264)),
+):
+    blocks = {n: {"branch1": [(f, side)]} for n, f in zip(TABLE_1, filters, strict=True)}
+    variant(f"googlenet_{side}x{side}_small", params, macs, smallest=8, blocks=blocks, **normed)
 
 blocks = {name: inception_bn(*row) for name, row in FIGURE_5.items()}
 v2 = {"blocks": blocks, "unit": biased_unit}

@@ -3,7 +3,8 @@
 LeCun, Bottou, Bengio and Haffner 1998, Gradient-Based Learning Applied to Document Recognition,
 Proceedings of the IEEE 86(11), doi:10.1109/5.726791 (section II.B, figure 2, table I): `lenet5`.
 `lenet` is the lecture's own listing (3x3 kernels, ReLU, max pooling). `lenet_d2l` is the one of
-Dive into Deep Learning (5x5, sigmoid, average pooling), behind the lecture's complexity table.
+Dive into Deep Learning (5x5, sigmoid, average pooling), behind the lecture's complexity table;
+`lenet_d2l_bn` is its batch-normalized one, whose layers keep the biases that this makes idle.
 
 Where `lenet5` departs from the paper: subsampling computes mean, then one weight a channel, so
 that its weight is 4 times the paper's coefficient of the sum; the ten 7x12 bitmaps are drawn
@@ -13,7 +14,7 @@ largest is the answer.
 
 import random
 
-from keras_cnns.blocks import scaled
+from keras_cnns.blocks import norm, scaled
 from keras_cnns.lazy import keras
 from keras_cnns.registry import register
 
@@ -124,7 +125,7 @@ def lenet5(x, *, classes, widths):
     return distances(squash(x, name="f6"), classes)
 
 
-def lenet(x, *, kernel, padding, activation, pool, classes, widths):
+def lenet(x, *, kernel, padding, activation, pool, batch_norm=False, classes, widths):
     """The plan of LeNet with the parts of another time.
 
     Args:
@@ -133,6 +134,7 @@ def lenet(x, *, kernel, padding, activation, pool, classes, widths):
         padding: of the first one.
         activation: after each layer but the last.
         pool: "MaxPooling2D" or "AveragePooling2D", each 2x2.
+        batch_norm: normalize before each activation, over a channel or over a dense feature.
         widths: multipliers of the two convolutions and of the two dense layers.
     """
     for i, filters in enumerate((6, 16)):
@@ -140,17 +142,25 @@ def lenet(x, *, kernel, padding, activation, pool, classes, widths):
             scaled(filters, widths[i], 1),
             kernel,
             padding=padding if i == 0 else "valid",
-            activation=activation,
+            activation=None if batch_norm else activation,
             name=f"conv{i + 1}",
         )(x)
+        x = _normed(x, activation, name=f"conv{i + 1}") if batch_norm else x
         x = getattr(keras.layers, pool)(2, name=f"pool{i + 1}")(x)
     if classes == 0:
         return x
     x = keras.layers.Flatten(name="flatten")(x)
     for i, units in enumerate((120, 84)):
         units = scaled(units, widths[2 + i], 1)
-        x = keras.layers.Dense(units, activation=activation, name=f"fc{i + 1}")(x)
+        layer = None if batch_norm else activation
+        x = keras.layers.Dense(units, activation=layer, name=f"fc{i + 1}")(x)
+        x = _normed(x, activation, name=f"fc{i + 1}") if batch_norm else x
     return keras.layers.Dense(classes, name="fc3")(x)
+
+
+def _normed(x, activation, *, name):
+    x = norm(x, name=f"{name}_bn")
+    return keras.layers.Activation(activation, name=f"{name}_{activation}")(x)
 
 
 PAPER = "doi:10.1109/5.726791"
@@ -170,5 +180,10 @@ variant("lenet", 81_194, 274_656, smallest=10,
 variant = register(
     lenet, paper="d2l.ai, section 7.6", year=2019, stages=4, input_shape=(28, 28, 1), **digits
 )
-variant("lenet_d2l", 61_706, 416_520, smallest=12,
-        kernel=5, padding="same", activation="sigmoid", pool="AveragePooling2D")  # fmt: skip
+d2l = {"kernel": 5, "padding": "same", "activation": "sigmoid", "pool": "AveragePooling2D"}
+variant("lenet_d2l", 61_706, 416_520, smallest=12, **d2l)
+
+variant = register(
+    lenet, paper="d2l.ai, section 8.5", year=2019, stages=4, input_shape=(28, 28, 1), **digits
+)
+variant("lenet_d2l_bn", 62_158, 416_520, smallest=12, batch_norm=True, **d2l)

@@ -9,7 +9,8 @@ Networks (ResNeXt), arXiv:1611.05431.
 Plain names stride in the 3x3 convolution of a bottleneck ("v1.5", as torchvision and most trained
 weights do); `_v1` strides in the first 1x1, as the paper. `resnet50_v2` and its sisters stride
 there too, with a normalized stem (pytorchcv's preresnet); `resnetv2_50` is timm's: v1.5 strides
-and a bare stem. The CIFAR networks use the paper's option A, a shortcut of zeros.
+and a bare stem. The CIFAR networks use the paper's option A, a shortcut of zeros. `plain` names
+are the first paper's counterparts without any shortcut (figure 3, middle; table 2, figure 6).
 
 `_small`, for images of 32 to 64 pixels: the stem of CIFAR, one 3x3 convolution with neither stride
 nor pool, on the ImageNet stages; 32 pixels end as 4.
@@ -85,14 +86,17 @@ def projected(x, filters, stride, *, kernel, average, normed, name):
     return norm(x, name=f"{name}_downsample_1") if normed else x
 
 
-def residual(x, convolutions, *, flavour, gate, option_a, name, **shortcut_options):
-    """One block: x + f(x), where f is the convolutions and x is projected if f changes shape."""
+def residual(x, convolutions, *, flavour, gate, option_a, plain, name, **shortcut_options):
+    """One block: x + f(x), where f is the convolutions and x is projected if f changes shape.
+
+    A plain one is f(x) alone.
+    """
     before, after, after_last, after_sum = FLAVOURS[flavour]
     filters = convolutions[-1][0]
     stride = max(stride for _, _, stride, _ in convolutions)
     shortcut = x
     f = activate(x, before, name=f"{name}_{{}}1")
-    if stride > 1 or x.shape[-1] != filters:
+    if not plain and (stride > 1 or x.shape[-1] != filters):
         if option_a:
             shortcut = zero_shortcut(x, filters, stride, name=name)
         else:
@@ -110,7 +114,7 @@ def residual(x, convolutions, *, flavour, gate, option_a, name, **shortcut_optio
         f = activate(f, after_last if last else after, name=f"{name}_{{}}{i}")
     if gate:
         f = gate(f, name=name)
-    total = keras.layers.Add(name=f"{name}_add")([shortcut, f])
+    total = f if plain else keras.layers.Add(name=f"{name}_add")([shortcut, f])
     return activate(total, after_sum, name=f"{name}_{{}}_add")
 
 
@@ -141,8 +145,8 @@ def stem(x, width, letters, *, deep, caffe, small):
 
 def resnet(
     x, *, block, depths, classes, widths, flavour="original", first=64, base=None, deep=False,
-    caffe=False, small=False, stem_letters=None, gate=None, between=None, option_a=False, kernel=1,
-    average=False, dropout=0.0, **options,
+    caffe=False, small=False, stem_letters=None, gate=None, between=None, option_a=False,
+    plain=False, kernel=1, average=False, dropout=0.0, **options,
 ):  # fmt: skip
     """A stem, then stages of residual blocks that halve the image and double its depth.
 
@@ -158,6 +162,7 @@ def resnet(
         gate: applied to f before the sum, as gate(f, name=block); None, nothing.
         between: the same, applied to the output of each stage but the last.
         option_a: shortcuts of zeros, not projections.
+        plain: no shortcuts at all.
         kernel, average: see `projected`.
         dropout: share of features dropped before the classifier.
         options: passed to block: groups, group_width, stride_in_1x1, expansion.
@@ -172,8 +177,8 @@ def resnet(
         for i in range(depth):
             convolutions = block(width, 2 if stage > 0 and i == 0 else 1, **options)
             x = residual(
-                x, convolutions, flavour=flavour, gate=gate, option_a=option_a, kernel=kernel,
-                average=average, name=f"layer{stage + 1}_{i}",
+                x, convolutions, flavour=flavour, gate=gate, option_a=option_a, plain=plain,
+                kernel=kernel, average=average, name=f"layer{stage + 1}_{i}",
             )  # fmt: skip
     x = activate(x, before, name="last_{}")
     return classifier(x, classes, dropout=dropout, name="fc") if classes else x
@@ -206,6 +211,8 @@ variant("resnet152", 60_192_808, 11_513_626_624, **MORE)
 variant("resnet50_v1", 25_557_032, 3_857_973_248, stride_in_1x1=True, **FIFTY)
 variant("resnet101_v1", 44_549_160, 7_570_194_432, stride_in_1x1=True, **HUNDRED)
 variant("resnet152_v1", 60_192_808, 11_282_415_616, stride_in_1x1=True, **MORE)
+variant("plain18", 11_515_688, 1_794_805_760, plain=True, **TWO)
+variant("plain34", 21_623_848, 3_644_493_824, plain=True, **FOUR)
 variant("resnet18_small", 11_173_962, 555_422_720, small=True, **TWO)
 variant("resnet50_small", 23_520_842, 1_297_829_888, small=True, **FIFTY)
 
@@ -218,6 +225,15 @@ variant("resnet32_cifar", 464_154, 68_862_592, depths=(5, 5, 5), **cifar)
 variant("resnet44_cifar", 658_586, 97_174_144, depths=(7, 7, 7), **cifar)
 variant("resnet56_cifar", 853_018, 125_485_696, depths=(9, 9, 9), **cifar)
 variant("resnet110_cifar", 1_727_962, 252_887_680, depths=(18, 18, 18), **cifar)
+for layers, params, macs in (  # shortcuts of zeros cost nothing, so that all is as above
+    (20, 269_722, 40_551_040),
+    (32, 464_154, 68_862_592),
+    (44, 658_586, 97_174_144),
+    (56, 853_018, 125_485_696),
+    (110, 1_727_962, 252_887_680),
+):
+    variant(f"plain{layers}_cifar", params, macs, plain=True,
+            depths=((layers - 2) // 6,) * 3, **cifar)  # fmt: skip
 
 variant = register(resnet, paper="arXiv:1603.05027", year=2016, stages=3, renames=PYTORCHCV)
 for flavour in FLAVOURS:  # each has a normalization less here and one more there

@@ -91,7 +91,7 @@ def write_best(session, best):
     """best.yaml: what `train --widths` and `train --config` take, and where it came from."""
     training = session.space.candidate(best["values"]).training
     config = {"model": best["model"], "widths": list(best["widths"])}
-    config |= {key: session.config.get(key) for key in ("data", "data_dir", "recipe")}
+    config |= session.opened
     config |= {k: v for k, v in plain(training).items() if k != "widths"}
     config["image_size"] = best["image_size"]
     found = {o.name: best[o.name] for o in objectives.OBJECTIVES.values() if o.name in best}

@@ -78,8 +78,7 @@ def _one(session, bench, result, seed):
     settings = replace(candidate.training, seed=seed)
     source = joined(session.source)
     job = Job(candidate.model, source, settings)
-    config = {k: session.config.get(k) for k in ("data", "data_dir", "recipe")}
-    config = {"model": candidate.model} | config | plain(settings)
+    config = {"model": candidate.model} | session.opened | plain(settings)
     config |= {"image_size": job.shape[0], "channels": job.shape[2], "trained_on": "train and val"}
     write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     write_text(folder / LABELS, "\n".join(source.classes) + "\n")

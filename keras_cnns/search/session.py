@@ -17,6 +17,7 @@ from pipelines import files
 from pipelines.errors import UserError
 from pipelines.settings import flat, plain, resolve
 from pipelines.sources import absolute
+from pipelines.sources.recorded import KNOBS, take_up
 
 CONFIG = "search.yaml"  # its presence makes a folder a search
 OWNED = (
@@ -106,6 +107,12 @@ class Session:
         files.write_text(self.out / CONFIG, text)
 
     @property
+    def opened(self):
+        """What a run of this search must know of its images and its recipe."""
+        names = ("data", "data_dir", *KNOBS, "recipe")
+        return {name: self.config[name] for name in names if name in self.config}
+
+    @property
     def resume(self):
         """The command that takes it up."""
         return f"python -m keras_cnns search --resume --out {quote(str(self.out))}"
@@ -117,15 +124,7 @@ class Session:
         Raises:
             UserError: they are not those that the search began with.
         """
-        from pipelines.sources import open_source
-
-        source = open_source(self.config["data"], data_dir=self.config.get("data_dir"))
-        if self.config.get("fingerprint") not in (None, source.fingerprint):
-            raise UserError(
-                f"the images of {self.config['data']} are not those that {self.out} was begun "
-                "with; put them back, or start anew with another --out"
-            )
-        return source
+        return take_up(self.config, self.out)
 
     # What keras-tuner wants
 
@@ -158,5 +157,6 @@ def begin(out, job, search, tune):
     """A new Session of what `commands.train.wanted` returned; nothing is written yet."""
     data_dir = job["data_dir"] and os.path.abspath(os.path.expanduser(job["data_dir"]))
     config = {"model": job["model"], "data": absolute(job["data"]), "data_dir": data_dir}
-    config |= {"recipe": job["recipe"], "training": plain(job["training"])}
+    config |= {name: job[name] for name in (*KNOBS, "recipe") if name in job}
+    config |= {"training": plain(job["training"])}
     return Session(out, config | {"search": plain(search), "tune": dict(tune)})

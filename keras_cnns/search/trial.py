@@ -152,8 +152,7 @@ class Evaluator:
 
     def _describe(self, folder, candidate, job):
         """Make the folder a run, so that `evaluate` and `export` take it."""
-        config = {k: self.session.config.get(k) for k in ("data", "data_dir", "recipe")}
-        config = {"model": candidate.model} | config | plain(candidate.training)
+        config = {"model": candidate.model} | self.session.opened | plain(candidate.training)
         config |= {"image_size": job.shape[0], "channels": job.shape[2]}
         config |= {"fingerprint": job.source.fingerprint}
         write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))

@@ -19,8 +19,7 @@ from pipelines.errors import EnvironmentFault, UserError
 from pipelines.files import whole_file, write_json, write_text
 from pipelines.preview import write as write_preview
 from pipelines.sources import absolute
-from pipelines.sources.base import change
-from pipelines.sources.recorded import record, reopen
+from pipelines.sources.recorded import record, take_up
 
 GROWTH = 3  # checkpoints' worth of space that has to be free before a training begins
 
@@ -98,19 +97,10 @@ def _resume(out, config, changes, named, bar):
         return run.metrics(out)
     settings = recipes.of_config(config)
     _refuse_changes(settings, changes, config, named)
-    source = reopen(config, changed_data=True)  # refused in other words, without that way out
-    _refuse_other_images(config, source, out)
+    source = take_up(config, out)
     fresh = not Checkpoints(out / CHECKPOINTS).steps()
     job = Job(config["model"], source, settings, pixels=config.get("pixels"), fill=fresh)
     return _go_on(job, out, config, bar) if job.chief else _follow(job, out, config)
-
-
-def _refuse_other_images(config, source, out):
-    if what := change(config["fingerprint"], source.fingerprint):
-        raise UserError(
-            f"the images of {config['data']} are not those that {out} was begun with: {what}; put "
-            "them back, or start anew with another --out"
-        )
 
 
 def _refuse_changes(settings, changes, config, named):

@@ -28,13 +28,16 @@ EXTENSIONS = (*JPEG, ".png", ".apng", ".webp", *BY_PILLOW)
 
 @dataclass(frozen=True)
 class Checks:
-    """How images are checked."""
+    """Which images are taken."""
 
     bad_images: str = knob(
         "error", "what a bad image is: error, or skip to leave it out", choices=("error", "skip")
     )
     max_megapixels: float = knob(
         50.0, "pixels, in millions, that an image may claim", low=0.0001, high=10_000
+    )
+    limit_images: int | None = knob(
+        None, "train on about so many images, the same share of each class; tests stay whole", low=1
     )
 
 

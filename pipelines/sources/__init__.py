@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pipelines.check import Checks
 from pipelines.errors import UserError, did_you_mean
 from pipelines.settings import resolve
-from pipelines.sources.base import Source, Split
+from pipelines.sources.base import Source, Split, limited
 
 KINDS = {  # kind: (module, what follows the colon)
     "digits": ("pipelines.sources.digits", None),
@@ -49,7 +49,9 @@ def open_source(spec, *, data_dir=None, checks=None, **knobs):
         raise UserError(f"{spec!r} is no source; write {FORMS[list(KINDS).index(kind)]}")
     options = Options(data_dir, resolve(checks or Checks(), knobs))
     source = importlib.import_module(module).open_source(spec, rest, options)
-    return replace(source, data_dir=data_dir and str(data_dir))
+    source = replace(source, data_dir=data_dir and str(data_dir))
+    limit = options.checks.limit_images
+    return limited(source, limit) if limit else source
 
 
 def absolute(spec):

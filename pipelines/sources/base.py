@@ -4,12 +4,13 @@ import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from pipelines.check import Checks
 from pipelines.check.rules import VERSION
+from pipelines.errors import UserError
 
 SPLITS = ("train", "val", "test")
 VAL, TEST = 0.1, 0.2  # shares of each class, where the source does not say
@@ -30,6 +31,16 @@ class Split:
 
     def __len__(self):
         return len(self.labels)
+
+    def take(self, indices):
+        """The images at `indices`, as a split of its own."""
+        return replace(
+            self,
+            labels=self.labels[indices],
+            items=tuple(item[indices] for item in self.items),
+            names=[self.names[i] for i in indices],
+            digests=None if self.digests is None else self.digests[indices],
+        )
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,37 @@ def _deal(digests, wanted, rest, placed):
         for digest in itertools.islice(digests, max(0, count)):
             placed[digest] = part
     placed.update(dict.fromkeys(digests, rest))
+
+
+def limited(source, count):
+    """The source with about `count` training images; its test images stay all.
+
+    Every class gives the same share, at least one image, and val the share that train gives.
+    Which images depends on their contents alone.
+
+    Raises:
+        UserError: `count` is less than an image of each class.
+    """
+    train = source.splits["train"]
+    if count < len(source.classes):
+        raise UserError(
+            f"limit_images is at least an image of each class ({len(source.classes)}), not {count}"
+        )
+    if count >= len(train):
+        return source
+    fewer = {name: _share(source.splits[name], count / len(train)) for name in ("train", "val")}
+    splits = source.splits | fewer
+    found = {name: (split.digests, split.labels) for name, split in splits.items()}
+    return replace(source, splits=splits, fingerprint=fingerprint(source.classes, found))
+
+
+def _share(split, share):
+    order = np.lexsort((split.digests.astype(str), split.labels))
+    labels = split.labels[order]
+    of_class = [order[labels == label] for label in np.unique(labels)]
+    return split.take(
+        np.sort(np.concatenate([i[: max(1, round(share * len(i)))] for i in of_class]))
+    )
 
 
 def digest(text):

@@ -37,6 +37,21 @@ def reopen(recorded, *, data_dir=None, changed_data=False, by=None):
     return source
 
 
+def take_up(recorded, out):
+    """Open the source of what was begun in the folder `out`, to go on with it.
+
+    Raises:
+        UserError: it is gone, or holds other images now.
+    """
+    source = reopen(recorded, changed_data=True)  # refused in other words, without that way out
+    if what := change(recorded.get("fingerprint", source.fingerprint), source.fingerprint):
+        raise UserError(
+            f"the images of {recorded['data']} are not those that {out} was begun with: {what}; "
+            "put them back, or start anew with another --out"
+        )
+    return source
+
+
 def refuse_change(source, recorded, by):
     """Refuse a source whose fingerprint is not the recorded one.
 
