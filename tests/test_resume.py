@@ -26,6 +26,7 @@ from keras_cnns.training.recipes import (
 )
 from keras_cnns.training.stops import Stopped
 from pipelines.errors import DamagedFile, EnvironmentFault, UserError
+from pipelines.sources import recorded
 
 ROOT = Path(__file__).parent.parent
 EVERY = Checkpoint(every_steps=7)
@@ -183,7 +184,7 @@ def test_other_images_are_refused(stopped, monkeypatch, digits, run):
     import dataclasses
 
     other = dataclasses.replace(digits, fingerprint="other")
-    monkeypatch.setattr(training, "reopen", lambda config, **_: other)
+    monkeypatch.setattr(recorded, "reopen", lambda config, **_: other)
     status, _, errors = run("keras_cnns", "train", "--resume", "--out", stopped)
     assert status == 2
     assert "not those that" in errors
