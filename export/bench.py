@@ -14,7 +14,7 @@ import numpy as np
 
 from export import models
 from pipelines import cli
-from pipelines.errors import EnvironmentFault
+from pipelines.errors import EnvironmentFault, UserError
 
 WARM_UP = 5
 
@@ -47,6 +47,11 @@ def ratios(contents, image, *, runs):
 
 
 def _runner(model, image):
+    if not model.survives(image[None])[0]:
+        raise UserError(
+            "the reference kernels end the process on an image of noise, to which all of the "
+            f"{model.classes:,} classes are about equally likely; leave out --reference-kernels"
+        )
     model.predict(image[None])
     return model.interpreter.invoke
 

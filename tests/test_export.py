@@ -164,6 +164,27 @@ def test_a_model_that_ends_in_softmax_gets_no_second_one(tmp_path):
     np.testing.assert_allclose(models.TFLiteModel(content).predict(pixels), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("favourite, survives", [(0.0, False), (9.0, True)])
+def test_reference_kernels_that_would_end_the_process_are_not_run(favourite, survives, tmp_path):
+    """Their softmax aborts where more than 511 classes are about equally likely."""
+    image = keras.Input((8, 8, 3))
+    head = keras.layers.Dense(600, kernel_initializer=keras.initializers.RandomUniform(0, 1e-6))
+    model = keras.Model(image, head(keras.layers.GlobalAveragePooling2D()(image)))
+    head.bias.assign([favourite] + [0.0] * 599)
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    content = converted(model, "uint8", images, tmp_path / "s")
+    plain = models.TFLiteModel(content, reference_kernels=True)
+    assert plain.survives(images).all() == plain.survives(images).any() == survives
+    answers = models.TFLiteModel(content).predict(images)
+    np.testing.assert_allclose(plain.predict(images), answers, atol=1 / 256)
+    model.save(tmp_path / "m.keras")
+    names = [str(i) for i in range(600)]
+    keras_model = models.load(tmp_path / "m.keras")
+    trial = verify.Trial(keras_model, images, np.zeros(4, int), names, Limits())
+    told = trial.run("uint8", content)["failures"]
+    assert any("about equally likely" in failure for failure in told) != survives
+
+
 def test_a_float_operation_in_an_integer_file_fails_unless_allowed(tmp_path):
     image = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3)(image)
