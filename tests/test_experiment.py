@@ -1,9 +1,11 @@
 """The lecture's claims as experiments: the table, the rule of the verdict, and a whole one."""
 
 import csv
+import dataclasses
 import itertools
 import json
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from PIL import Image
 
 from keras_cnns import complexity, registry
 from keras_cnns.evaluation.intervals import crossed, reached, wilson
-from keras_cnns.experiments import table, verdict
+from keras_cnns.experiments import table, verdict, work
 from keras_cnns.experiments.session import Session, begin
 from pipelines.check import Checks
 from pipelines.errors import UserError
@@ -203,6 +205,30 @@ def test_the_sentences():
     text = told([900, 910], [None, 700])
     assert "32 plain layers 70.00% (1 of 2 runs did not train)" in text
     assert "32 plain layers did not train in 2 of 2 runs;" in told([900, 910], [None, None])
+
+
+@pytest.mark.parametrize(
+    "ours, theirs, told",
+    [
+        ([[0.5, 0.8], [0.7, 0.8]], [[0.2, 0.6], [0.2, 0.6]], "by epoch 1 .*60.0%, epoch 2"),
+        ([[0.5, 0.8]], [[0.9, 0.6]], None),  # it never was so good
+        ([[0.5, 0.8]], [[0.2, 0.7]], None),  # not sooner
+        ([], [[0.2, 0.7]], None),
+    ],
+)
+def test_how_much_sooner_is_told(ours, theirs, told, tmp_path):
+    session, both = session_of("residual", False, tmp_path), {"residual": ours, "plain": theirs}
+    session.config["seeds"] = 2
+    session = Session(tmp_path, session.config)
+    session.training = dataclasses.replace(session.training, epochs=2)
+    for arm in session.experiment.arms:
+        for seed, accuracies in enumerate(both[arm.name]):
+            folder = session.run(arm, seed)
+            folder.mkdir(parents=True)
+            rows = "".join(f"{i},{a}\n" for i, a in enumerate(accuracies, 1))
+            (folder / "history.csv").write_text(f"epoch,val_accuracy\n{rows}")
+    found = work.pace(session, session.experiment.claims[0])
+    assert found is None if told is None else re.search(told, found)
 
 
 # A whole one

@@ -161,7 +161,7 @@ def _finish(session, *, as_json):
     )
     print(f"\n{summary['question']}")
     for claim in summary["claims"]:
-        print(f"- {claim['sentence']}.")
+        print(f"- {claim['sentence']}.", *([claim["pace"]] if claim["pace"] else []))
     for caveat in summary["caveats"]:
         print(f"  {caveat}")
     print(f"\nruns: {session.out / RESULTS}   picture: {session.out / PICTURE}")

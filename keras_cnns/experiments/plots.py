@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_cnns.experiments.work import HISTORY, history
+from keras_cnns.experiments.work import curve
 from keras_cnns.plots import save
 
 COLOURS = ("#2f6fbb", "#d9480f", "#2b8a3e", "#862e9c", "#5c4a1f")
@@ -50,21 +50,14 @@ def _curves(axes, session):
     column = session.experiment.curve
     scale = 100 if column.endswith("accuracy") else 1
     for arm, colour in zip(session.experiment.arms, COLOURS, strict=False):
-        folders = [session.run(arm, seed) for seed in session.seeds]
-        found = [history(f)[column] for f in folders if (f / HISTORY).exists()]
-        for curve in found:
-            axes.plot(
-                _epochs(curve), scale * np.array(curve), color=colour, linewidth=0.7, alpha=0.5
-            )
-        whole = [curve for curve in found if len(curve) == session.training.epochs]
-        if whole:
-            mean = scale * np.mean(whole, axis=0)
-            axes.plot(_epochs(mean), mean, color=colour, linewidth=2.2, label=arm.words)
+        runs = scale * curve(session, arm)
+        if not len(runs):
+            continue
+        epochs = np.arange(1, runs.shape[1] + 1)
+        axes.plot(epochs, runs.T, color=colour, linewidth=0.7, alpha=0.5)
+        axes.plot(epochs, runs.mean(axis=0), color=colour, linewidth=2.2, label=arm.words)
     axes.set(xlabel="epoch", ylabel=CURVES[column])
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
-
-
-def _epochs(curve):
-    return np.arange(1, len(curve) + 1)
+    if axes.lines:
+        axes.legend(fontsize=8)

@@ -11,7 +11,7 @@ class Arm:
     """One of the things that are compared."""
 
     name: str  # of its runs' folders
-    words: str
+    words: str  # a noun, as a sentence takes it
     network: str
     full: str | None = None  # the network at the paper's size, where that is another
     changes: Mapping[str, str] = field(default_factory=dict)  # settings that win over all others
@@ -92,8 +92,8 @@ EXPERIMENTS = {
     "batch-norm": Experiment(
         "Does batch normalization help?",
         (
-            Arm("without", "without batch normalization", "lenet_d2l"),
-            Arm("with", "with batch normalization", "lenet_d2l_bn"),
+            Arm("without", "plain LeNet", "lenet_d2l"),
+            Arm("with", "batch-normalized LeNet", "lenet_d2l_bn"),
         ),
         (Claim("with", "without", "Ioffe and Szegedy 2015"),),
         digits(10, augment="none", **{"optimizer.name": "sgd", "momentum": "0",
@@ -177,8 +177,8 @@ EXPERIMENTS = {
     "augmentation": Experiment(
         "Does augmentation help?",
         (
-            Arm("off", "without augmentation", "resnet20_cifar", changes={"augment": "none"}),
-            Arm("on", "with augmentation", "resnet20_cifar"),  # that of the recipe
+            Arm("off", "images as they are", "resnet20_cifar", changes={"augment": "none"}),
+            Arm("on", "augmented images", "resnet20_cifar"),  # that of the recipe
         ),
         (Claim("on", "off", "Huang et al. 2016 (DenseNet), table 2",
                "error 6.41 against 13.63, ResNet-110, CIFAR-10"),),

@@ -125,12 +125,39 @@ def summary(session):
             "better": claim.better, "worse": claim.worse, "source": claim.source,
             "verdict": found.word, "difference": found.difference,
             "difference_95": None if found.low is None else [found.low, found.high],
-            "sentence": text,
+            "sentence": text, "pace": pace(session, claim),
         })  # fmt: skip
     told |= {"caveats": caveats(session, told), "environment": runs.environment()}
     told["seconds"] = round(sum(row["seconds"] or 0 for row in session.rows()), 1)
     write_json(session.out / SUMMARY, told)
     return told
+
+
+def curve(session, arm):
+    """The experiment's column of history.csv, (runs that came to their last epoch, epochs)."""
+    folders = [session.run(arm, seed) for seed in session.seeds]
+    found = [history(f)[session.experiment.curve] for f in folders if (f / HISTORY).exists()]
+    return np.array([numbers for numbers in found if len(numbers) == session.training.epochs])
+
+
+def pace(session, claim):
+    """How soon one arm was where the other ended, in words; None where it never was, or not sooner.
+
+    By the means over the seeds of the column that the experiment draws.
+    """
+    better, worse = (session.experiment.arm(name) for name in (claim.better, claim.worse))
+    curves = [curve(session, arm) for arm in (better, worse)]
+    if session.experiment.curve == "loss" or not all(map(len, curves)):
+        return None
+    ours, theirs = (runs.mean(axis=0) for runs in curves)
+    soonest, best = int(np.argmax(ours >= theirs.max())) + 1, int(theirs.argmax()) + 1
+    if ours.max() < theirs.max() or soonest >= best:
+        return None
+    words = f"{better.words[0].upper()}{better.words[1:]}"
+    return (
+        f"{words} came by epoch {soonest} to the best validation accuracy of {worse.words} "
+        f"({100 * theirs.max():.1f}%, epoch {best})."
+    )
 
 
 def _arm(results):
