@@ -347,6 +347,7 @@ def test_a_training_that_fails_is_an_outcome(run, tmp_path):
         (["batch-norm", "epoch=3", "--out", "x"], "did you mean epochs?"),
         (["batch-norm", "--augment", "digit", "--out", "x"], "did you mean digits?"),
         (["batch-norm", "--recipe", "plane", "--out", "x"], "did you mean plain?"),
+        (["batch-norm", "--image-size", "4", "--out", "x"], "cannot be built for 4 x 4 images"),
         (["--resume", "--out", "x"], "x holds no experiment that could be taken up"),
         (["--out", "x"], "name an experiment: batch-norm, residual"),
     ],

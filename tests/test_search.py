@@ -1,5 +1,6 @@
 """Whole searches: limits, failures, what they leave, and taking them up again."""
 
+import dataclasses
 import json
 import math
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from keras_cnns.search.session import Session, begin
 from keras_cnns.search.settings import ORACLES, Search
 from keras_cnns.search.standing import summary
 from keras_cnns.training import recipes
+from pipelines.check import Checks
 from pipelines.errors import UserError
 from pipelines.settings import resolve
 
@@ -60,6 +62,17 @@ def make_session(out, *, data="digits", training=None, tune=None, **search):
     session.claim()
     session.write()
     return session
+
+
+def test_a_search_takes_the_images_that_it_was_told_to_and_no_others(tmp_path):
+    job = {"model": "lenet", "data": "digits", "data_dir": None, "recipe": "plain"}
+    job |= dataclasses.asdict(Checks(limit_images=100)) | {"training": recipes.Training()}
+    session = begin(tmp_path / "s", job, Search(), {})
+    assert len(session.source.splits["train"]) == pytest.approx(100, abs=5)
+    session.write()
+    assert session.opened["limit_images"] == 100  # and so its runs
+    with pytest.raises(UserError, match="limit_images=100, not 200"):
+        Session.open(tmp_path / "s", named={"limit_images": 200})
 
 
 @pytest.mark.parametrize("oracle", ORACLES)

@@ -2,7 +2,7 @@
 
 import sys
 
-from pipelines import cli
+from pipelines import cli, interrupt
 
 
 def flags(parser):
@@ -30,6 +30,8 @@ def flags(parser):
 
 def run(args):
     """List the experiments, or carry one out."""
+    from pathlib import Path
+
     from pipelines.errors import UserError
 
     if args.name and "=" in args.name:  # the name left out, as --resume allows
@@ -39,18 +41,36 @@ def run(args):
         return
     if args.out is None:
         raise UserError("name a new folder with --out")
-    session = _taken_up(args) if args.resume else _begun(args)
+    from keras_cnns.experiments.session import CONFIG
+
+    is_resumed = args.resume and (args.name is None or (Path(args.out) / CONFIG).exists())
+    session = _taken_up(args) if is_resumed else _begun(args)
     from pipelines.quiet import quiet
 
     with quiet():
         from keras_cnns.experiments import work
         from keras_cnns.training.checkpoint import locked
-    _start(session, args.resume)
-    stream = sys.stderr if args.json else sys.stdout
-    bar = sys.stdout.isatty() and not args.json
+    if not is_resumed:
+        work.network(session, session.experiment.arms[0], session.seeds[0])  # or it is refused
+        _write_start(session)
     with locked(session.out):
-        work.run(session, lambda line: print(line, file=stream, flush=True), bar=bar)
+        _carry_out(session, work, as_json=args.json)
         _finish(session, as_json=args.json)
+
+
+def _carry_out(session, work, *, as_json):
+    from pipelines.check.findings import lines
+
+    stream, bar = (sys.stderr, False) if as_json else (sys.stdout, sys.stdout.isatty())
+    for line in lines(session.source.warnings):
+        print(line, file=sys.stderr)
+    try:
+        work.run(session, lambda line: print(line, file=stream, flush=True), bar=bar)
+    except BaseException as stop:
+        if not isinstance(stop, Exception):  # Ctrl-C or SIGTERM between two trainings
+            interrupt.heard()
+            print(f"\nto go on: {session.resume}", file=sys.stderr)
+        raise
 
 
 def _list(args):
@@ -130,19 +150,14 @@ def _taken_up(args):
     return Session.open(args.out, args.name, changes=changes, named=named, seeds=args.seeds)
 
 
-def _start(session, resumed):
-    """Open the images; write down what is asked, before anything is trained."""
+def _write_start(session):
     from keras_cnns.experiments.session import ENVIRONMENT
     from keras_cnns.run import environment
-    from pipelines.check.findings import lines
     from pipelines.files import write_json
 
-    for line in lines(session.source.warnings):
-        print(line, file=sys.stderr)
-    if not resumed:
-        session.config |= {"fingerprint": session.source.fingerprint}
-        session.write()
-        write_json(session.out / ENVIRONMENT, environment())
+    session.config |= {"fingerprint": session.source.fingerprint}
+    session.write()
+    write_json(session.out / ENVIRONMENT, environment())
 
 
 def _finish(session, *, as_json):

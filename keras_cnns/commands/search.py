@@ -61,14 +61,14 @@ def _begun(args):
 
 
 def _taken_up(args):
+    from keras_cnns.commands.train import named
     from keras_cnns.search.session import Session
     from keras_cnns.search.settings import Search
     from keras_cnns.training.recipes import Training
     from pipelines.settings import given, key_values
 
-    named = {name: getattr(args, name) for name in ("model", "data", "data_dir", "recipe")}
     training = given(args, Training) | key_values(args.settings)
-    return Session.open(args.out, given(args, Search), training=training, named=named)
+    return Session.open(args.out, given(args, Search), training=training, named=named(args))
 
 
 def _write_start(session):

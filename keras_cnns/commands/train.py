@@ -61,7 +61,7 @@ def run(args):
         _dry_run(args, job)
         return
     if is_resumed:
-        metrics = train.resume(out, changes=changes, named=_named(args), bar=bar)
+        metrics = train.resume(out, changes=changes, named=named(args), bar=bar)
     else:
         metrics = train.train(
             job["model"], opened(job), job["training"], out,
@@ -106,13 +106,13 @@ def wanted(args):
     return job
 
 
-def _named(args):
+def named(args):
     """What a resumed run must have been begun with, where the user names it again."""
     from pipelines.commands.source import checks
 
     names = ("model", "data", "data_dir", "recipe")
-    named = {name: getattr(args, name) for name in names} | dataclasses.asdict(checks(args))
-    return {name: value for name, value in named.items() if getattr(args, name) is not None}
+    said = {name: getattr(args, name) for name in names} | dataclasses.asdict(checks(args))
+    return {name: value for name, value in said.items() if getattr(args, name) is not None}
 
 
 def opened(job):
