@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow lint bench clients
+.PHONY: demo test slow lint bench clients docs links
 
 demo: .venv/.installed
 	$(BIN)/python -m keras_cnns demo
@@ -27,11 +27,19 @@ clients: .venv-clients/.installed tests/clients/node_modules
 	.venv-clients/bin/python -m pytest -m "" -rs -s tests/test_clients.py tests/test_page.py \
 	  tests/test_snippets.py tests/test_c_array.py
 
-.venv-clients/.installed: requirements-clients.txt .venv/.dev
-	$(BIN)/python -m venv .venv-clients
+# The pages, into docs/_build/html; and whether what they link to elsewhere is still there.
+docs: .venv-docs/.installed
+	.venv-docs/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+links: .venv-docs/.installed
+	.venv-docs/bin/python -m sphinx -W --keep-going -q -b linkcheck docs docs/_build/links
+
+.venv-clients/.installed .venv-docs/.installed: .venv-%/.installed: requirements-%.txt .venv/.dev
+	$(BIN)/python -m venv .venv-$*
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
-	  > "$$(.venv-clients/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
-	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	  > "$$(.venv-$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 tests/clients/node_modules: tests/clients/package-lock.json

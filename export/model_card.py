@@ -32,12 +32,13 @@ def write(making):
         metrics(making.report),
         data(making.card, counts),
         results(making.report),
+        evaluation(run.report(making.card["data"]["fingerprint"])),
         training(run),
         preprocessing(making.card),
         ETHICS,
         caveats(making.report),
     ]
-    write_text(making.folder / FILE, "\n\n".join(part.strip() for part in parts) + "\n")
+    write_text(making.folder / FILE, "\n\n".join(p.strip() for p in parts if p) + "\n")
 
 
 class Run:
@@ -49,6 +50,14 @@ class Run:
         self.config = find(self.file, suffixes=(".keras",)).config
         self.environment = _json(folder / "env.json") if self.config else {}
         self.metrics = _json(folder / "metrics.json") if self.config else {}
+
+    def report(self, fingerprint):
+        """What `evaluate` wrote of this very model on these very images; else empty."""
+        file = self.file.parent / "report-test" / "report.json"
+        found = _json(file) if self.config and file.is_file() else {}
+        fresh = found and file.stat().st_mtime >= self.file.stat().st_mtime
+        same = found.get("fingerprint") == fingerprint and not found.get("tta")
+        return found if fresh and same else {}
 
 
 def _json(file):
@@ -228,6 +237,36 @@ def results(report):
 def _accuracy(entry):
     low, high = entry["accuracy_95"]
     return f"{100 * entry['accuracy']:.2f}%", f"{100 * low:.2f} to {100 * high:.2f}%"
+
+
+def evaluation(report):
+    """What the report of `evaluate` adds: calibration, each class, mistakes, warnings."""
+    if not report:
+        return ""
+    calibration, macro = report["calibration"], report["macro"]
+    rows = [
+        ("expected calibration error, 15 bins", f"{calibration['ece']:.4f}"),
+        ("log loss", f"{report['log_loss']:.4f}"),
+        ("F1, mean over the classes", f"{macro['f1']:.4f}"),
+    ]
+    each = [
+        (plain(name), c["images"], *(_share(c[key]) for key in ("precision", "recall", "f1")))
+        for name, c in list(report["classes"].items())[:SHOWN]
+    ]
+    mistakes = "; ".join(
+        f"{plain(pair['true'])} called {plain(pair['predicted'])}, {pair['images']} times"
+        for pair in report["confused"][:5]
+    )
+    warnings = "".join(f"\n- {plain(warning['sentence'])}" for warning in report["warnings"])
+    return (
+        f"Of the Keras model, on {report['images']:,} test images:\n\n{table(('', ''), rows)}\n\n"
+        f"{table(('class', 'images', 'precision', 'recall', 'F1'), each)}\n\n"
+        f"Most frequent mistakes: {mistakes or 'none'}.\n{warnings}"
+    )
+
+
+def _share(value):
+    return "undefined" if value is None else f"{value:.3f}"
 
 
 def training(run):

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Variant:
     macs: int
     paper: str
     year: int
+    family: str  # the file of models/ that registers it; its builder may be another's
     stages: int  # how many width multipliers `widths` takes
     input_shape: tuple[int, int, int] = (224, 224, 3)
     classes: int = 1000
@@ -61,13 +63,16 @@ def register(builder, *, paper, year, stages, **common):
         common: more fields of `Variant`. A variant may state its own `smallest`, and takes those
             of `SMALL` by small=True: every builder's word for a stem that spares 32 pixels.
     """
+    family = sys._getframe(1).f_globals["__name__"].rpartition(".")[2]
 
     def variant(name, params, macs, *, smallest=None, **spec):
         if name in VARIANTS:
             raise ValueError(f"two networks are named {name!r}")
         facts = common | (SMALL if spec.get("small") else {})
         facts["smallest"] = smallest or common.get("smallest", 1)
-        VARIANTS[name] = Variant(name, builder, spec, params, macs, paper, year, stages, **facts)
+        VARIANTS[name] = Variant(
+            name, builder, spec, params, macs, paper, year, family, stages, **facts
+        )
 
     return variant
 

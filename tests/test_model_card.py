@@ -1,7 +1,9 @@
 """MODEL_CARD.md says what is known, and says of the rest that it is unknown."""
 
 import json
+import os
 import re
+import shutil
 
 import pytest
 import yaml
@@ -52,6 +54,25 @@ def test_the_training_is_told(text, trained):
     assert f"| `batch_size` | {config['batch_size']} |" in text
     assert f"| `seed` | {config['seed']} |" in text
     assert config["fingerprint"] in text
+
+
+def test_the_report_of_evaluate_is_told_if_it_is_of_this_model_and_these_images(
+    run, trained, tmp_path
+):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    assert run("keras_cnns", "evaluate", folder)[0] == 0
+    report = json.loads((folder / "report-test" / "report.json").read_text())
+    of = model_card.Run(folder / "model.keras")
+    assert of.report(report["fingerprint"]) == report and of.report("another") == {}
+    text = model_card.evaluation(report)
+    assert f"{report['calibration']['ece']:.4f}" in text and f"{report['log_loss']:.4f}" in text
+    for name, entry in report["classes"].items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| {name} | "))
+        assert f"{entry['precision']:.3f} | {entry['recall']:.3f} | {entry['f1']:.3f}" in row
+    assert all(model_card.plain(w["sentence"]) in text for w in report["warnings"])
+    os.utime(folder / "model.keras")  # trained on since
+    assert of.report(report["fingerprint"]) == {} and model_card.evaluation({}) == ""
 
 
 def test_what_nobody_said_is_unknown(text):

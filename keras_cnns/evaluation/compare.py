@@ -47,7 +47,7 @@ def _published(fact):
     variant = find(fact["model"])
     return {
         "model": variant.name,
-        "family": family(variant),
+        "family": variant.family,
         "source": f"published: {fact['source']}",
         "data": "ImageNet-1k",
         "top1": float(fact["top1"]) / 100,
@@ -58,11 +58,6 @@ def _published(fact):
         "params": variant.params,
         "macs": variant.macs,
     }
-
-
-def family(variant):
-    """The family of a network: the file that it is written in."""
-    return variant.builder.__module__.rpartition(".")[2]
 
 
 def of_run(trained, source, split="test"):
@@ -86,7 +81,7 @@ def of_run(trained, source, split="test"):
     network = trained.config.get("model")
     row = {
         "model": trained.path.absolute().parent.name,
-        "family": family(find(network)) if network in names() else network or "other",
+        "family": find(network).family if network in names() else network or "other",
         "source": f"measured on {split}",
         "data": f"{source.spec} ({source.fingerprint[:8]})",
         "top1": float(found.right.mean()),
