@@ -188,13 +188,7 @@ def test_the_contract_names_every_file_and_key_of_a_bundle(bundled):
     card = json.loads((bundled / "model.json").read_text())
     table = page.split("## model.json")[1].split("\n## ")[0]
     assert set(card) <= set(re.findall(r"^\| `(\w+)` \|", table, re.M))
-    for entry in (
-        card["keras"],
-        *card["formats"].values(),
-        card["samples"],
-        card["c"],
-        card["data"],
-    ):
+    for entry in (card["keras"], *card["formats"].values(), card["samples"], card["c"]):
         assert all(f"`{key}`" in table for key in entry), entry
     assert {"source", "fingerprint", "split"} <= set(card["data"])  # the others are its options
     files = page.split("## Files")[1].split("\n## ")[0]
