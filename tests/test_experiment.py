@@ -176,7 +176,8 @@ def results(*seeds):
         ([700, 705, 710], [900, 905, 910], verdict.DISAGREES),
         ([900, 905, 910], [899, 906, 909], verdict.OPEN),
         ([950, 700, 950], [800, 850, 805], verdict.OPEN),  # the seeds differ more than the arms
-        ([900], [700], verdict.AGREES),
+        ([900, 900], [700, 700], verdict.AGREES),
+        ([900], [700], verdict.OPEN),  # one seed says nothing of how much seeds differ
         ([900, 905], [None, None], verdict.AGREES),
         ([None, 905], [700, 705], verdict.DISAGREES),
         ([None], [None], verdict.OPEN),
@@ -202,6 +203,7 @@ def test_the_sentences():
     assert "agrees with the claim of He et al. 2015" in text and "28.54" in text
     assert "this disagrees" in told([700, 710, 720], [900, 910, 920])
     assert "cannot be told" in told([900, 910, 920], [905, 905, 915])
+    assert "one seed cannot tell whether" in told([900], [700])
     text = told([900, 910], [None, 700])
     assert "32 plain layers 70.00% (1 of 2 runs did not train)" in text
     assert "32 plain layers did not train in 2 of 2 runs;" in told([900, 910], [None, None])

@@ -92,7 +92,7 @@ def _list(args):
         for claim in facts["claims"]:
             print(f"  claim     {claim}")
         print(f"  costs     {facts['minutes']:g} min on the digits; --full: {facts['full']}\n")
-    print("minutes: measured, on a 2-core x86-64 machine, with all seeds")
+    print("minutes: measured, on one x86-64 core, with all three seeds")
     first = next(iter(EXPERIMENTS))
     cli.next_commands(f"python -m keras_cnns experiment {quote(first)} --out runs/{quote(first)}")
 

@@ -29,7 +29,8 @@ def judge(better, worse):
     """Hold a claim against the results of its two arms.
 
     An arm more of whose runs failed in training loses. Else the difference decides, by whether
-    its 95% interval, over images and seeds, leaves out 0.
+    its 95% interval, over images and seeds, leaves out 0. One seed cannot tell: how much seeds
+    differ is not known then, and the interval holds the images alone.
 
     Args:
         better, worse: results of the arms, in the order of the seeds, as `Session.of` gives them.
@@ -45,7 +46,7 @@ def judge(better, worse):
         difference, (low, high) = crossed(ours.astype(float) - theirs)
     if failed[0] != failed[1]:
         word = AGREES if failed[1] > failed[0] else DISAGREES
-    elif not pairs or low <= 0 <= high:
+    elif len(pairs) < 2 or low <= 0 <= high:
         word = OPEN
     else:
         word = AGREES if low > 0 else DISAGREES
@@ -75,6 +76,8 @@ def sentence(experiment, claim, results, verdict):
         low, high = 100 * verdict.low, 100 * verdict.high
         text += f": {100 * verdict.difference:+.2f} points (95%: {low:+.2f} to {high:+.2f})"
     source = claim.source + (f" ({claim.published})" if claim.published else "")
+    if verdict.word == OPEN and len(results[claim.better]) == 1:
+        return f"{text}; one seed cannot tell whether the claim of {source} holds"
     return f"{text}; {ENDS[verdict.word].format(source=source)}"
 
 

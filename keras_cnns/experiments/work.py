@@ -178,8 +178,8 @@ def caveats(session, told):
     found = []
     if len(session.seeds) == 1:
         found.append(
-            "One seed: what another start of the same training would give is in no interval; "
-            "--resume --seeds 3 tells."
+            "One seed: the intervals are over the images alone, and what another start of the same "
+            "training would give is not known; --resume --seeds 3 tells."
         )
     if not session.config["full"]:
         found.append("A small size, not that of the paper; --full has that.")
