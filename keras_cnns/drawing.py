@@ -16,7 +16,7 @@ COLOURS = {  # kinds of anatomy.Part and anatomy.Step
     "merge": "#d8dde3", "product": "#c9506b", "": "#eef1f4",
 }  # fmt: skip
 INK, SOFT, RULE = "#1b1f24", "#57606a", "#d5dbe1"
-ENTRIES = ["last output", "the one before", "the one before it"]  # what a searched cell sees
+ENTRIES = ["last output", "the one before"]  # what a searched cell sees
 MARGIN, PITCH, SPACE = 0.35, 0.46, 0.4  # inches: around, from part to part, between charts
 LEVEL = 0.56  # inches from level to level of a flow chart
 INSIDE, BROAD = 3, 12.5  # kinds of blocks whose inside is shown, as far as they fit so many inches
@@ -199,7 +199,8 @@ class _Inside:
         self.part = part
         steps = anatomy.fused(part.steps)
         entering = max(-a for step in steps for a in step.after)
-        entries = ENTRIES[:entering] if entering > 1 else ["input"]
+        entries = [*ENTRIES, *(f"{k} before" for k in range(2, entering))][:entering]
+        entries = entries if entering > 1 else ["input"]
         self.texts = [*entries, *(step.text for step in steps)]
         if part.tail:
             self.texts[-1] += f"\n{part.tail}"
