@@ -32,10 +32,10 @@ def drawn(model):
     import keras
 
     random = np.random.default_rng(0)
-    kernels = keras.initializers.GlorotUniform(seed=0)
-    for layer in model._flatten_layers():
+    for i, layer in enumerate(model._flatten_layers()):
         if hasattr(layer, "kernel"):
-            layer.kernel.assign(kernels(layer.kernel.shape))
+            kernel = keras.initializers.GlorotUniform(seed=i)  # equal ones would share their bytes
+            layer.kernel.assign(kernel(layer.kernel.shape))
         if isinstance(layer, keras.layers.BatchNormalization):
             count = layer.gamma.shape[0]
             low_high = ((0.5, 1.5), (-0.3, 0.3), (-0.3, 0.3), (0.5, 1.5))
