@@ -13,7 +13,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # The command line, with a small network of its own: batch normalization, and nothing by chance.
 PROGRAM = """
+import os
 import sys
+import time
 from keras_cnns import registry
 from pipelines import cli
 
@@ -28,6 +30,10 @@ def builder(x, *, classes, widths):
 
 
 registry.register(builder, paper="", year=2000, stages=1, input_shape=(8, 8, 1))("small", 0, 0)
+if os.environ.get("LATE") and '"index": 1' in os.environ.get("TF_CONFIG", ""):
+    from keras_cnns.training.checkpoint import Checkpoints
+    load = Checkpoints.load
+    Checkpoints.load = lambda self: time.sleep(5) or load(self)
 from keras_cnns.__main__ import COMMANDS
 if sys.argv[1] == "launch":
     from keras_cnns.training.launch import launch
@@ -49,8 +55,8 @@ def program(tmp_path_factory):
     return file
 
 
-def start(program, words, out):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
+def start(program, words, out, **environment):
+    environment |= os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
     return subprocess.Popen(
         [sys.executable, str(program), *words.split(), "--out", str(out)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
@@ -77,12 +83,13 @@ def alone(program, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("way", ["devices", "processes"])
+@pytest.mark.parametrize("way", ["devices", "processes", "processes, one late"])
 def test_two_train_as_one_at_the_same_global_batch(way, program, alone, tmp_path):
     """Weights, optimizer, averages and batch statistics after 20 steps, to 1e-5."""
     words = TRAIN + " --epochs 1"
-    words = f"launch {words}" if way == "processes" else f"{words} devices.replicas=2"
-    finish(start(program, words, tmp_path / "run"))
+    words = f"{words} devices.replicas=2" if way == "devices" else f"launch {words}"
+    # One that looked for a checkpoint after the chief wrote its first would train another way.
+    finish(start(program, words, tmp_path / "run", **{"LATE": "1"} if "late" in way else {}))
     one, two = state(alone, 20), state(tmp_path / "run", 20)
     assert one.keys() == two.keys()
     for name in one:

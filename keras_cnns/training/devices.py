@@ -17,7 +17,7 @@ from pipelines.files import cache_folder
 
 # XLA has to repay its compiler, which takes about a quarter of a second for each layer.
 SECONDS_A_LAYER = 2.0
-LAST_WAIT = 600_000  # milliseconds that the others wait for the chief to write the model
+WAIT = 600_000  # milliseconds that processes wait for each other, such as for the chief to write
 SHORT = 100  # steps that are sooner taken than timed
 TOO_SHORT = "XLA off: this training is too short to repay compiling"
 PROBED, GAIN = 5, 0.97  # timed steps of each kind; the time below which XLA is worth it
@@ -95,16 +95,25 @@ def shard(chosen):
     return chiefs + resolver.task_id, chiefs + workers
 
 
+def meet(chosen, where):
+    """Wait until every process of a training has come to this place; each is met at once.
+
+    Raises:
+        tf.errors.OpError: another is gone.
+    """
+    if shard(chosen)[1] > 1:
+        # TensorFlow has no public word for the barrier of the service that its own strategy starts.
+        context.context().wait_at_barrier(where, WAIT)
+
+
 def leave_together(chosen):
     """Wait until every process of a training is here, before any ends.
 
     One that ended at once could take with it the answer of the last reduction that another still
     waits for. Where another is gone already, nothing is waited for.
     """
-    if shard(chosen)[1] > 1:
-        # TensorFlow has no public word for the barrier of the service that its own strategy starts.
-        with contextlib.suppress(tf.errors.OpError):
-            context.context().wait_at_barrier("the training has ended", LAST_WAIT)
+    with contextlib.suppress(tf.errors.OpError):
+        meet(chosen, "the training has ended")
 
 
 def precision(settings):

@@ -20,6 +20,8 @@ def told(loop, out):
     """Save what there is when a training ends early, and tell how to go on."""
     how = f"python -m keras_cnns train --resume --out {quote(str(out))}"
     try:
+        # The chief's first checkpoint would be taken for one of before by who comes later.
+        devices.meet(loop.job.strategy, "all have looked for a checkpoint")
         yield
         devices.leave_together(loop.job.strategy)
     except Interrupted:
