@@ -135,6 +135,20 @@ def test_what_another_user_may_not_read_is_named(tmp_path):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
+def test_a_folder_is_found_from_wherever_one_stands(tmp_path, monkeypatch):
+    """The children are begun once, in the folder of that moment."""
+    rng = np.random.default_rng(0)
+    for place in ("here", "there"):
+        for name in ("cat", "dog"):
+            folder = tmp_path / place / "photos" / name
+            folder.mkdir(parents=True)
+            for i in range(4):
+                noise = rng.integers(0, 256, (8, 8, 3), np.uint8)
+                (folder / f"{place}{i}.png").write_bytes(tf.io.encode_png(noise).numpy())
+        monkeypatch.chdir(tmp_path / place)
+        assert len(open_source("folder:photos").splits["train"]) > 0
+
+
 def test_all_faults_are_told_at_once(tmp_path):
     good = tmp_path / "good.png"
     draw(good)

@@ -99,7 +99,8 @@ def _facts(known):
 
 def _inspected(places, checks):
     """Yield (index, ImageFacts or Fault), in the order in which they are done."""
-    items = [[p.path, p.offset, p.length, checks.max_megapixels] for p in places]
+    # The children stay where they were begun; their parent may have gone to another folder since.
+    items = [[os.path.abspath(p.path), p.offset, p.length, checks.max_megapixels] for p in places]
     tensorflow = any(not p.path.lower().endswith(JPEG + BY_PILLOW) for p in places)
     children = shared("pipelines.check.image:inspect_item")
     answers = children.map(items, tensorflow=tensorflow)
