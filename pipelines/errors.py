@@ -45,3 +45,19 @@ def did_you_mean(word, words):
         return f"did you mean {' or '.join(near)}?"
     more = f" and {len(words) - 10} more" if len(words) > 10 else ""
     return f"there are: {', '.join(words[:10])}{more}" if words else "there is none"
+
+
+def find(name, table, what):
+    """The entry of that name in a table.
+
+    Args:
+        name: what the user wrote.
+        table: {name: entry}.
+        what: the beginning of a sentence about a name that is not there.
+
+    Raises:
+        UserError: it is not there.
+    """
+    if name not in table:
+        raise UserError(f"{what} {name!r}; {did_you_mean(name, table)}")
+    return table[name]

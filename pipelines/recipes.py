@@ -7,6 +7,7 @@ docs/augmentation.md.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pipelines import errors
 from pipelines.errors import UserError, did_you_mean
 from pipelines.operations import OPERATIONS
 from pipelines.policy import RandAugment, TrivialAugment
@@ -116,6 +117,4 @@ def find(name):
     Raises:
         UserError: there is none.
     """
-    if name not in RECIPES:
-        raise UserError(f"no augmentation is named {name!r}; {did_you_mean(name, RECIPES)}")
-    return RECIPES[name]
+    return errors.find(name, RECIPES, "no augmentation is named")

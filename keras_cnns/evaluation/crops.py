@@ -8,7 +8,7 @@ shorter side; here both scale with the model's size.
 import math
 from dataclasses import dataclass
 
-from pipelines.errors import UserError, did_you_mean
+from pipelines import errors
 
 LONGEST = 8  # a banner of 1 x 5,000 pixels would become 256 x 1,280,000
 
@@ -89,9 +89,7 @@ def find(name):
     Raises:
         UserError: there is none.
     """
-    if name not in WAYS:
-        raise UserError(f"no test-time augmentation is named {name!r}; {did_you_mean(name, WAYS)}")
-    return WAYS[name]
+    return errors.find(name, WAYS, "no test-time augmentation is named")
 
 
 def _covering(image, model, factor):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipelines.errors import UserError, did_you_mean
+from pipelines import errors
 
 
 @dataclass(frozen=True)
@@ -195,6 +195,4 @@ def find(name):
     Raises:
         UserError: there is none.
     """
-    if name not in EXPERIMENTS:
-        raise UserError(f"no experiment is named {name!r}; {did_you_mean(name, EXPERIMENTS)}")
-    return EXPERIMENTS[name]
+    return errors.find(name, EXPERIMENTS, "no experiment is named")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipelines.errors import UserError, did_you_mean
+from pipelines import errors
 from pipelines.settings import knob
 
 
@@ -64,6 +64,4 @@ def find(name):
     Raises:
         UserError: there is none.
     """
-    if name not in SUBJECTS:
-        raise UserError(f"nothing to explore is named {name!r}; {did_you_mean(name, SUBJECTS)}")
-    return SUBJECTS[name]
+    return errors.find(name, SUBJECTS, "nothing to explore is named")

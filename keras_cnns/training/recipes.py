@@ -5,7 +5,7 @@ Adding a recipe: one line in RECIPES, each number with its source.
 
 from dataclasses import dataclass, fields, replace
 
-from pipelines.errors import UserError, did_you_mean
+from pipelines import errors
 from pipelines.settings import knob, resolve
 
 
@@ -265,9 +265,7 @@ def find(name):
     Raises:
         UserError: there is none.
     """
-    if name not in RECIPES:
-        raise UserError(f"no recipe is named {name!r}; {did_you_mean(name, RECIPES)}")
-    return RECIPES[name]
+    return errors.find(name, RECIPES, "no recipe is named")
 
 
 def of_config(config):
