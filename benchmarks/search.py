@@ -4,6 +4,7 @@
 the hypervolume of each front in accuracy of the uint8 .tflite and its latency ratio, between the
 point (accuracy 0, latency `--corner`) and (1, 0). `workers` times two workers beside one.
 `overhead` tells what a search costs beside its trainings. What was finished is not run again.
+Other flags and settings go to `search` as they are.
 """
 
 import argparse
@@ -18,9 +19,6 @@ from shlex import split
 from pipelines import cli
 
 METHODS = ("uniform", "random", "evolution", "pareto")
-MULTIPLIERS = "0.25:1.25:0.125"
-# As many uniform networks as trials: each a little wider than the one before.
-UNIFORM = "0.25:{high}:{step}"
 
 
 def search(out, words, *, workers=1):
@@ -69,9 +67,10 @@ def fronts(args):
 
 def _searched(args, network, method, seed):
     out = Path(args.out) / f"{network}-{method}-{seed}"
-    multipliers = MULTIPLIERS
-    if method == "uniform":
-        multipliers = UNIFORM.format(high=1.25, step=1 / max(1, args.trials - 1))
+    multipliers = args.multipliers
+    if method == "uniform":  # as many as trials, each a little wider than the one before
+        low, high, _ = map(float, multipliers.split(":"))
+        multipliers = f"{low}:{high}:{(high - low) / max(1, args.trials - 1)}"
     search(out, f"{_words(args, network)} --oracle {method} --seed {seed} --baseline none "
            f"--multipliers {multipliers}", workers=args.workers)  # fmt: skip
     return out
@@ -116,11 +115,11 @@ def main():
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--multipliers", default="0.25:1.25:0.125", help="LOW:HIGH:STEP")
     parser.add_argument("--rungs", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--corner", type=float, default=1.5, help="latency ratio of the far corner")
-    parser.add_argument("more", nargs="*", help="more words for `search`")
-    args = parser.parse_args()
+    args, args.more = parser.parse_known_args()  # flags and settings of `search` itself
     {"fronts": fronts, "workers": workers, "overhead": overhead}[args.what](args)
 
 

@@ -161,7 +161,12 @@ def _normalized(image, scale, offset):
     return keras.layers.Rescaling(fit(scale), fit(offset), name="normalize")(image)
 
 
-def _check_size(variant, height, width):
+def check_size(variant, height, width):
+    """Refuse images so small that nothing would be left of them.
+
+    Raises:
+        BuildError: they are; the message tells the smallest.
+    """
     if all(side is None or side >= variant.smallest for side in (height, width)):
         return
     native = " x ".join(map(str, variant.input_shape[:2]))
@@ -187,7 +192,7 @@ def _assemble(name, classes, input_shape, widths, prepare):
         raise BuildError(f"classes is 0 or more, not {classes}")
     if len(shape) != 3 or shape[-1] not in (1, 3):
         raise BuildError(f"an input shape is (height, width, 1 or 3), not {shape}")
-    _check_size(variant, *shape[:2])
+    check_size(variant, *shape[:2])
     image = keras.layers.Input(shape, name="image")
     try:
         x = prepare(image, variant)

@@ -127,11 +127,17 @@ def test_uniform_values_leave_the_network_as_it_is():
         ("lenet", {}, {"learning_rate": "0.1:0.01"}, "LOW:HIGH"),
         ("lenet", {}, {"augment": "none,digit"}, "digits"),
         ("lent", {}, None, "did you mean lenet"),
+        ("vgg11_small", {"image_sizes": "16,32"}, None, "at least 32 x 32"),
     ],
 )
 def test_a_wrong_space_is_refused_in_a_sentence(model, search, tune, message):
     with pytest.raises((UserError, registry.BuildError), match=message):
         make_space(model, tune, **search)
+
+
+def test_an_image_size_that_no_width_fits_is_refused_before_the_first_trial():
+    with pytest.raises(registry.BuildError, match="at least 32 x 32"):
+        make_space("vgg11_small", training=recipes.Training(image_size=16))
 
 
 def test_a_search_trains_from_scratch():

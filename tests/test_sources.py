@@ -492,6 +492,18 @@ def test_limited_images_are_the_same_share_of_each_class_and_tests_stay_whole(di
     assert open_source("digits", limit_images=5000).fingerprint == digits.fingerprint
 
 
+def test_two_splits_joined_are_all_images_of_both_in_all_that_is_known_of_them(digits, photos):
+    for source in (digits, open_source(f"folder:{photos}")):
+        train, val = source.splits["train"], source.splits["val"]
+        both = train + val
+        assert len(both) == len(train) + len(val) == len(both.names) == len(both.digests)
+        last = both.take([len(both) - 1])
+        assert last.names == [val.names[-1]] and last.digests[0] == val.digests[-1]
+        shape = (8, 8, source.channels)
+        pixels = [dataset.pixels(split, shape) for split in (train, val)]
+        np.testing.assert_array_equal(dataset.pixels(both, shape), np.concatenate(pixels))
+
+
 def test_limited_images_do_not_depend_on_names(photos):
     def kept():
         split = open_source(f"folder:{photos}", limit_images=4).splits["train"]

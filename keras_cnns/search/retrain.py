@@ -36,13 +36,7 @@ COLUMNS = (
 
 def joined(source):
     """The source with val in train, and a few training images as val, which chooses nothing."""
-    train, val = source.splits["train"], source.splits["val"]
-    both = replace(
-        train,
-        labels=np.concatenate([train.labels, val.labels]),
-        items=tuple(np.concatenate(pair) for pair in zip(train.items, val.items, strict=True)),
-        names=[*train.names, *val.names],
-    )
+    both = source.splits["train"] + source.splits["val"]
     watched = dataset.subset(both, dataset.stratified(both, WATCHED))
     return replace(source, splits=source.splits | {"train": both, "val": watched})
 

@@ -51,7 +51,7 @@ class Space:
     """
 
     def __init__(self, model, training, search, tune=None):
-        from keras_cnns.registry import find
+        from keras_cnns.registry import check_size, find
 
         self.variant, self.training = find(model), training
         self.model = model
@@ -69,6 +69,10 @@ class Space:
         if search.image_sizes:
             sizes = _numbers(search.image_sizes, "--image-sizes", whole=True, step=1)
             found.append(Dimension("image_size", sizes, True))
+        else:
+            sizes = [training.image_size or self.variant.input_shape[0]]
+        for side in map(int, sizes):
+            check_size(self.variant, side, side)
         found += self._flavours(search.flavours)
         found += self._cells(search.cells)
         found += [_tuned(name, text, training) for name, text in (tune or {}).items()]

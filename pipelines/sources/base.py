@@ -42,6 +42,17 @@ class Split:
             digests=None if self.digests is None else self.digests[indices],
         )
 
+    def __add__(self, other):
+        """The images of both, these first, as a split of its own."""
+        known = self.digests is not None and other.digests is not None
+        return replace(
+            self,
+            labels=np.concatenate([self.labels, other.labels]),
+            items=tuple(np.concatenate(pair) for pair in zip(self.items, other.items, strict=True)),
+            names=[*self.names, *other.names],
+            digests=np.concatenate([self.digests, other.digests]) if known else None,
+        )
+
 
 @dataclass(frozen=True)
 class Source:
