@@ -102,8 +102,15 @@ def read_yaml(file):
 def config_of(folder):
     """The settings of a run; empty where there are none."""
     file = folder / CONFIG
-    if not file.is_file():
-        return {}
+    return settings_in(file) if file.is_file() else {}
+
+
+def settings_in(file):
+    """The settings that a YAML file of ours holds.
+
+    Raises:
+        DamagedFile: none.
+    """
     config = read_yaml(file)
     if not isinstance(config, dict):
         raise DamagedFile(f"{file} is damaged: it holds no settings")

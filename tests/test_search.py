@@ -387,3 +387,15 @@ def test_a_folder_of_other_things_is_not_searched_in(run, tmp_path):
     status, _, errors = run("keras_cnns", "search", "--resume", "--out", tmp_path)
     assert status == 2
     assert "no search" in errors
+
+
+@pytest.mark.parametrize("command", ["search", "experiment"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[", b"\xff\xfe", b"- a", b"model: lenet", b"training:", b"experiment: []"]
+)
+def test_a_damaged_start_is_told_as_such(command, content, run, tmp_path):
+    (tmp_path / f"{command}.yaml").write_bytes(content)
+    status, _, errors = run("keras_cnns", command, "--resume", "--out", tmp_path)
+    assert status == 5, errors
+    assert f"{command}.yaml is damaged" in errors and len(errors.splitlines()) == 1
+    assert (tmp_path / f"{command}.yaml").read_bytes() == content

@@ -8,6 +8,7 @@ from shlex import quote
 
 import yaml
 
+from export.trained import settings_in
 from keras_cnns.experiments import table
 from keras_cnns.training import recipes
 from keras_cnns.training.history import Rows
@@ -57,10 +58,10 @@ class Session:
         path = Path(out) / CONFIG
         if not path.is_file():
             raise UserError(f"{out} holds no experiment that could be taken up: no {CONFIG}")
+        config = settings_in(path)
         try:
-            config = yaml.safe_load(path.read_text(encoding="utf-8"))
             session = cls(out, config)
-        except (yaml.YAMLError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise DamagedFile(f"{path} is damaged: {error}") from None
         asked = {"experiment": name} | (named or {})
         asked |= {"data": absolute(asked["data"])} if asked.get("data") else {}

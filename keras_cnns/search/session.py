@@ -7,6 +7,7 @@ from shlex import quote
 
 import yaml
 
+from export.trained import settings_in
 from keras_cnns import registry
 from keras_cnns.search import objectives
 from keras_cnns.search.results import Results
@@ -14,7 +15,7 @@ from keras_cnns.search.settings import FREE, Search
 from keras_cnns.search.space import Space, multipliers
 from keras_cnns.training import recipes
 from pipelines import files
-from pipelines.errors import UserError
+from pipelines.errors import DamagedFile, UserError
 from pipelines.settings import flat, plain, resolve
 from pipelines.sources import absolute
 from pipelines.sources.recorded import KNOBS, take_up
@@ -64,15 +65,16 @@ class Session:
 
         Raises:
             UserError: there is none, or it was begun with other settings.
+            DamagedFile: its search.yaml is none.
         """
         path = Path(out) / CONFIG
         if not path.is_file():
             raise UserError(f"{out} holds no search that could be taken up: no {CONFIG}")
+        config = settings_in(path)
         try:
-            config = yaml.safe_load(path.read_text(encoding="utf-8"))
             session = cls(out, config)
-        except (yaml.YAMLError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged: {error}") from None
+        except (AttributeError, KeyError, TypeError) as error:
+            raise DamagedFile(f"{path} is damaged: {error}") from None
         search = resolve(session.search, changes or {})
         session._refuse_changes(vars(session.search), vars(search))
         now = plain(resolve(session.training, training or {}))
