@@ -8,8 +8,9 @@ from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path
 
 from keras_cnns import anatomy, flowchart, plots
+from keras_cnns.steps import fused
 
-COLOURS = {  # kinds of anatomy.Part and anatomy.Step
+COLOURS = {  # kinds of anatomy.Part and steps.Step
     "convolution": "#4c83c3", "depthwise": "#58b0c9", "separable": "#3d8f9f", "pooling": "#e3a03a",
     "dense": "#7d8590", "residual": "#7a5cb8", "dense layer": "#3f9a63", "branches": "#3f9a63",
     "attention": "#c9506b", "gate": "#b86a3c", "cell": "#a3548f", "learned": "#9a9a4a",
@@ -197,7 +198,7 @@ class _Inside:
 
     def __init__(self, part):
         self.part = part
-        steps = anatomy.fused(part.steps)
+        steps = fused(part.steps)
         entering = max(-a for step in steps for a in step.after)
         entries = [*ENTRIES, *(f"{k} before" for k in range(2, entering))][:entering]
         entries = entries if entering > 1 else ["input"]

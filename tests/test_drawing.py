@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from keras_cnns import anatomy, build, complexity, drawing, flowchart
+from keras_cnns.steps import fused
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_a_bottleneck_is_three_convolutions_beside_a_shortcut():
 
 def test_a_searched_cell_sees_two_outputs_and_is_told_in_few_boxes():
     cell = [part for part in anatomy.parts(build("nasnet_a_mobile")) if part.count == 3][0]
-    steps = anatomy.fused(cell.steps)
+    steps = fused(cell.steps)
     assert {a for step in steps for a in step.after if a < 0} == {-1, -2}
     assert sum(step.text == "add" for step in steps) == 5
     assert len(steps) < len(cell.steps) == 31
@@ -50,7 +51,7 @@ def test_a_searched_cell_sees_two_outputs_and_is_told_in_few_boxes():
 
 def test_equal_branches_are_drawn_once():
     table = next(part for part in anatomy.parts(build("lenet5")) if part.kind == "branches")
-    assert [s.text for s in anatomy.fused(table.steps)] == ["16 times\n5×5 conv, 1", "concat"]
+    assert [s.text for s in fused(table.steps)] == ["16 times\n5×5 conv, 1", "concat"]
 
 
 def test_boxes_of_a_flow_chart_do_not_overlap_and_lines_go_down():
