@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from keras_cnns.found import widths as widths_in
-from keras_cnns.search import arena, front, objectives, pareto, work
+from keras_cnns.search import arena, front, objectives, page, pareto, retrain, work
 from keras_cnns.search.results import DONE, FAILED, HALTED, REFUSED, refusals
 from keras_cnns.search.session import Session, begin
 from keras_cnns.search.settings import ORACLES, Search
@@ -18,6 +18,7 @@ from keras_cnns.search.standing import summary
 from keras_cnns.training import recipes
 from pipelines.check import Checks
 from pipelines.errors import UserError
+from pipelines.files import write_json
 from pipelines.settings import resolve
 
 # A whole search, with an objective that needs no training
@@ -120,6 +121,32 @@ def test_evolution_and_the_front_find_more_than_random(tmp_path, alone, monkeypa
             volumes.setdefault(oracle, []).append(pareto.hypervolume(points, (0.0, 2.0)))
     assert np.mean(volumes["pareto"]) > np.mean(volumes["random"])
     assert np.mean(volumes["evolution"]) > np.mean(volumes["random"])
+
+
+def test_the_front_is_held_against_the_uniform_network_of_the_nearest_latency(tmp_path, alone):
+    session = make_session(tmp_path / "s", trials=4, baseline="0.5,1", retrain=2)
+    work.run(session, fake(session))
+    members, chance = front.members(session), np.random.default_rng(0)
+    latency = {r["id"]: 0.7 for r in members} | {"uniform-0.5": 0.5, "uniform-1": 1.0}
+    for name in latency:
+        for seed in range(2):
+            right = chance.random(200) < (0.9 if name == "uniform-0.5" else 0.95)
+            found = {"right": right.tolist(), "tflite_right": right.astype(int).tolist()}
+            found |= {"latency": latency[name], "bytes": 1000, "macs": 1000}
+            write_json(session.folder(f"retrained/{name}-seed{seed}") / retrain.ANSWERS, found)
+    rows = {row["id"]: row for row in retrain.retrain(session, say=lambda line: None)}
+    assert rows.keys() == {*latency}
+    for name, row in rows.items():
+        other = "uniform-1" if name == "uniform-0.5" else "uniform-0.5"
+        assert (row["seeds"], row["test_images"], row["against"]) == (2, 200, other)
+        assert row["difference"] == pytest.approx(
+            row["tflite_accuracy"] - rows[other]["tflite_accuracy"], abs=2e-5
+        )
+        assert row["difference_low"] < row["difference"] < row["difference_high"]
+        assert row["tflite_accuracy_low"] < row["tflite_accuracy"] < row["tflite_accuracy_high"]
+    page.write(session, [*rows.values()])
+    text = (session.out / "index.html").read_text()
+    assert "2 seeds" in text and "uniform-0.5 (latency 0.500)" in text
 
 
 def test_what_fails_is_told_and_never_chosen(tmp_path, alone):

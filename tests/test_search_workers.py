@@ -178,6 +178,9 @@ def test_a_search_on_digits_from_end_to_end(tmp_path, run, monkeypatch):
     assert rows.keys() == {*facts["front"], "uniform-1"}
     assert all(0 < row["tflite_accuracy"] <= 1 for row in rows.values())
     assert rows[facts["best"]["id"]]["test_images"] == 359
+    page = (out / "index.html").read_text()
+    for row in rows.values():
+        assert f"{100 * row['tflite_accuracy']:.2f}%" in page.split("<h2>Every candidate")[0]
     _train_and_export(out, facts, run, tmp_path)
 
 

@@ -127,7 +127,7 @@ def _finish(session, retrained, out, *, as_json):
 
     members, best = front.write(session)
     plots.write(session)
-    page.write(session)
+    page.write(session, retrained)
     summary = standing.summary(session, best, members) | {"retrained": retrained}
     write_json(session.out / "summary.json", summary)
     if best is None:
@@ -188,5 +188,5 @@ def _show(session, summary, members, best):
         if "against" in row:
             low, high = (100 * row[f"difference_{side}"] for side in ("low", "high"))
             text += f", {100 * row['difference']:+.2f} ({low:+.2f} to {high:+.2f}) points against "
-            text += row["against"]
+            text += f"{row['against']} (x{row['against_latency']:.3f})"
         print(f"{text}, latency x{row['latency']:.3f}")

@@ -23,13 +23,21 @@ STYLE = """<style>
 </style>"""
 
 
-def write(session):
-    """Write index.html."""
+def write(session, retrained=()):
+    """Write index.html.
+
+    Args:
+        session: a `session.Session`.
+        retrained: rows of `retrain`.
+    """
     members = front.members(session)
     best = front.chosen(session, members)
     facts = summary(session, best, members)
     body = [STYLE, _sentence(session, best), page.facts(_boxes(session, facts))]
-    body += [_figures(session, members, best), _table(session, members, best)]
+    body += [_figures(session, members, best)]
+    if retrained:
+        body.append(_tested(retrained))
+    body.append(_table(session, members, best))
     title = f"Search: {session.model} on {session.config['data']}"
     write_text(session.out / "index.html", page.page(title, "\n".join(body), script=page.SORT))
 
@@ -207,6 +215,41 @@ def _padded(values):
     low, high = min(values), max(values)
     margin = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
     return low - margin, high + margin
+
+
+def _tested(rows):
+    header = ["trial", "test accuracy", "95%", "latency", "KiB", "MACs", "widths"]
+    header += ["against", "points", "95%"]
+    cells = []
+    for r in rows:
+        low, high = (100 * r[f"tflite_accuracy_{side}"] for side in ("low", "high"))
+        cells.append([
+            f"{r['id']} (chosen)" if r["chosen"] else r["id"],
+            (f"{100 * r['tflite_accuracy']:.2f}%", r["tflite_accuracy"]),
+            f"{low:.2f} to {high:.2f}",
+            (f"{r['latency']:.3f}", r["latency"]),
+            (f"{r['bytes'] / 1024:,.1f}", r["bytes"]),
+            (f"{r['macs']:,}", r["macs"]),
+            r["widths"].replace(",", ", "),
+            *_difference(r),
+        ])  # fmt: skip
+    seeds = f"{rows[0]['seeds']} seed" + ("s" if rows[0]["seeds"] > 1 else "")
+    lead = (
+        f"Trained from scratch on train and val with {seeds}, to the last epoch; the uint8 "
+        f"files answered {rows[0]['test_images']:,} test images. Each is held against the uniform "
+        "network whose latency is nearest to its own. Intervals are over images and seeds."
+    )
+    table = page.table("The front and uniform widths on the test images", header, cells)
+    return f"<h2>Trained again, and tested</h2><p>{lead}</p>{table}"
+
+
+def _difference(row):
+    if "against" not in row:
+        return ["", "", ""]
+    low, high = (100 * row[f"difference_{side}"] for side in ("low", "high"))
+    against = f"{row['against']} (latency {row['against_latency']:.3f})"
+    points = (f"{100 * row['difference']:+.2f}", row["difference"])
+    return [against, points, f"{low:+.2f} to {high:+.2f}"]
 
 
 def _table(session, members, best):

@@ -30,7 +30,8 @@ ANSWERS = "test.json"  # of one training: which test images were right; written 
 COLUMNS = (
     *("id", "chosen", "model", "widths", "seeds", "test_images", "accuracy", "accuracy_low"),
     *("accuracy_high", "tflite_accuracy", "tflite_accuracy_low", "tflite_accuracy_high"),
-    *("latency", "bytes", "macs", "against", "difference", "difference_low", "difference_high"),
+    *("latency", "bytes", "macs", "against", "against_latency", "difference", "difference_low"),
+    "difference_high",
 )
 
 
@@ -115,10 +116,9 @@ def _row(result, answers, best, uniform):
     return row | _against(row, mine, answers, uniform)
 
 
-def _share(name, seeds):
-    """Mean over the seeds, with the 95% interval that so many test images leave."""
-    share, n = float(np.mean(seeds)), len(seeds[0])
-    low, high = intervals.wilson(share * n, n)
+def _share(name, right):
+    """Of (seeds, images), with its 95% interval."""
+    share, (low, high) = intervals.reached(right)
     return {name: round(share, 5), f"{name}_low": round(low, 5), f"{name}_high": round(high, 5)}
 
 
@@ -129,19 +129,13 @@ def _against(row, mine, answers, uniform):
         return {}
     latency = {i: np.median([a["latency"] for a in answers[i]]) for i in others}
     nearest = min(others, key=lambda i: abs(np.log(latency[i] / row["latency"])))
-    ours = np.mean([a["tflite_right"] for a in mine], axis=0)
-    theirs = np.mean([a["tflite_right"] for a in answers[nearest]], axis=0)
-    difference, (low, high) = mean_difference(ours - theirs)
+    ours, theirs = (
+        np.array([a["tflite_right"] for a in each]) for each in (mine, answers[nearest])
+    )
+    difference, (low, high) = intervals.crossed(ours - theirs)
     found = {"difference": difference, "difference_low": low, "difference_high": high}
-    return {"against": nearest} | {k: round(v, 5) for k, v in found.items()}
-
-
-def mean_difference(differences):
-    """Mean of differences of the same images, and its 95% interval (normal approximation)."""
-    n = len(differences)
-    mean = float(np.mean(differences))
-    reach = 1.959964 * float(np.std(differences, ddof=1)) / n**0.5
-    return mean, (mean - reach, mean + reach)
+    found |= {"against_latency": latency[nearest]}
+    return {"against": nearest} | {k: round(float(v), 5) for k, v in found.items()}
 
 
 def _write(path, rows):
