@@ -21,6 +21,11 @@ class Trained:
     labels: tuple[str, ...] | None  # class names in the order of its outputs
     config: dict  # of its training; empty where the file came alone
 
+    @property
+    def trained_on(self):
+        """The splits whose images its training saw."""
+        return tuple(self.config.get("trained_on") or ("train",))
+
 
 def find(path, *, suffixes=(".keras", ".tflite", ".onnx")):
     """Find the model of a run or of a bundle, or a model file itself.

@@ -2,7 +2,9 @@
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 from export import bundle, trained, verify
 from export.limits import Limits
@@ -12,7 +14,7 @@ from keras_cnns.training import recipes
 from keras_cnns.training.train import train
 from pipelines import cli
 from pipelines.commands.check import summarize
-from pipelines.errors import CheckFailed
+from pipelines.errors import CheckFailed, UserError
 from pipelines.files import claim
 from pipelines.sources import open_source
 
@@ -27,18 +29,18 @@ def demo(out, *, seed=0, bar=False):
         out: a folder for the run and its bundle; an older demo there is replaced.
 
     Raises:
+        UserError: the folder holds anything else.
         CheckFailed: the accuracy is under GOAL, or an exported file misses its limit.
     """
     begun = time.perf_counter()
     out = Path(out)
-    claim(out, marker=trained.CONFIG, owned=run.OWNED)
-    shutil.rmtree(out, ignore_errors=True)
+    clear(out)
     print("1. the data")
     source = open_source(SOURCE)
     summarize(source)
     settings = recipes.RECIPES[RECIPE]
     print(f"\n2. training {NETWORK} with the recipe {RECIPE!r}, {settings.epochs} epochs")
-    train(NETWORK, source, _seeded(settings, seed), out, recipe=RECIPE, bar=bar)
+    train(NETWORK, source, replace(settings, seed=seed), out, recipe=RECIPE, bar=bar)
     print(f"augmented images: {out / run.SHEET}   curves: {out / 'curves.png'}")
     print("\n3. the held-out fifth")
     model = trained.find(out)
@@ -56,7 +58,7 @@ def demo(out, *, seed=0, bar=False):
     print(f"\nready in {time.perf_counter() - begun:.0f} s: {out / 'bundle'}")
     cli.next_commands(
         f"python -m keras_cnns show {NETWORK}",
-        f"tensorboard --logdir {out / 'tensorboard'}",
+        f"tensorboard --logdir {quote(str(out / 'tensorboard'))}",
         "python -m pipelines check folder:PATH_TO_YOUR_PHOTOS",
         "python -m keras_cnns train --model lenet --data folder:PATH_TO_YOUR_PHOTOS "
         "--recipe photos --image-size 64 --out runs/mine",
@@ -64,7 +66,17 @@ def demo(out, *, seed=0, bar=False):
     )
 
 
-def _seeded(settings, seed):
-    from pipelines.settings import resolve
+def clear(out):
+    """Remove an older demo, whatever its seed, and nothing that a demo could not make again.
 
-    return resolve(settings, {"seed": seed})
+    Raises:
+        UserError: the folder holds anything else.
+    """
+    claim(out, marker=trained.CONFIG, owned=run.OWNED)
+    config = trained.config_of(out)
+    if config:
+        told = {name: config.get(name) for name in ("seed", "image_size")}
+        wanted = (NETWORK, SOURCE, replace(recipes.RECIPES[RECIPE], **told))
+        if (config.get("model"), config.get("data"), recipes.of_config(config)) != wanted:
+            raise UserError(f"{out} holds a run that is no demo; name a new folder with --out")
+    shutil.rmtree(out, ignore_errors=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from keras_cnns import demo
 from tests.conftest import draw
 
 ROOT = Path(__file__).parent.parent
@@ -229,3 +230,12 @@ def test_the_demo_reaches_its_goals(run, tmp_path):
     assert status == 0, errors
     assert "ready in" in output
     assert (tmp_path / "demo" / "bundle" / "model_uint8.tflite").is_file()
+    config = tmp_path / "demo" / "config.yaml"
+    content = config.read_text()
+    config.write_text(content.replace("epochs: ", "epochs: 1"))  # a training of the user's own
+    status, _, errors = run("keras_cnns", "demo", "--out", tmp_path / "demo")
+    assert status == 2 and "holds a run that is no demo" in errors
+    assert (tmp_path / "demo" / "model.keras").is_file()
+    config.write_text(content)
+    demo.clear(tmp_path / "demo")
+    assert not (tmp_path / "demo").exists()

@@ -136,14 +136,17 @@ def _finish(session, retrained, out, *, as_json):
         cli.print_json(summary)
         return
     _show(session, summary, members, best)
-    here = quote(str(out))
+
+    def at(name):
+        return quote(str(out / name))
+
     cli.next_commands(
-        f"open {out / 'index.html'}",
-        f"python -m keras_cnns show {out / 'best.yaml'}",
-        f"python -m keras_cnns train --config {out / 'best.yaml'} --out {out}-best",
-        f"python -m export bundle {out / 'trials' / best['id']} --out {out}-bundle",
-        f"python -m keras_cnns search --resume --out {here} --retrain 3",
-        f"tensorboard --logdir {out / 'tensorboard'}",
+        f"open {at('index.html')}",
+        f"python -m keras_cnns show {at('best.yaml')}",
+        f"python -m keras_cnns train --config {at('best.yaml')} --out {quote(f'{out}-best')}",
+        f"python -m export bundle {at('trials/' + best['id'])} --out {quote(f'{out}-bundle')}",
+        f"{session.resume} --retrain 3",
+        f"tensorboard --logdir {at('tensorboard')}",
     )
 
 
@@ -183,10 +186,19 @@ def _show(session, summary, members, best):
         print(f"{summary['trials']} of {session.search.trials} trials: {summary['ended_early']}")
     print("accuracies are of validation images, on which the search chose; test: --retrain SEEDS")
     for row in summary["retrained"]:
-        low, high = (100 * row[f"tflite_accuracy_{side}"] for side in ("low", "high"))
-        text = f"test, {row['id']}: {100 * row['tflite_accuracy']:.2f}% ({low:.2f} to {high:.2f})"
-        if "against" in row:
-            low, high = (100 * row[f"difference_{side}"] for side in ("low", "high"))
-            text += f", {100 * row['difference']:+.2f} ({low:+.2f} to {high:+.2f}) points against "
-            text += f"{row['against']} (x{row['against_latency']:.3f})"
-        print(f"{text}, latency x{row['latency']:.3f}")
+        print(tested_line(row))
+
+
+def tested_line(row):
+    """What a row of retrained.csv says, in one line."""
+    text = f"test, {row['id']}: "
+    if "tflite_accuracy" not in row:
+        return text + f"failed in all of {row['seeds']} trainings"
+    low, high = (100 * row[f"tflite_accuracy_{side}"] for side in ("low", "high"))
+    text += f"{100 * row['tflite_accuracy']:.2f}% ({low:.2f} to {high:.2f})"
+    if "against" in row:
+        low, high = (100 * row[f"difference_{side}"] for side in ("low", "high"))
+        text += f", {100 * row['difference']:+.2f} ({low:+.2f} to {high:+.2f}) points against "
+        text += f"{row['against']} (x{row['against_latency']:.3f})"
+    failed = f", failed in {row['failed']} of {row['seeds']} trainings" if row["failed"] else ""
+    return f"{text}, latency x{row['latency']:.3f}{failed}"

@@ -35,7 +35,7 @@ def evaluate(trained, source, split="test", *, tta=None):
     model = models.load(trained.path)
     labels = check_labels(trained.labels, source, model.classes)
     part, way = source.splits[split], tta and crops.find(tta)
-    scale = temperature(model, source, split, way)
+    scale = temperature(model, source, split, way, trained.trained_on)
     found = ask(model, part, way=way, temperature=scale["temperature"])
     matrix = confusion(found.labels, found.answers, len(labels))
     report = {
@@ -56,6 +56,8 @@ def evaluate(trained, source, split="test", *, tta=None):
         "tta": _gain(model, part, found, tta),
     }
     report["warnings"] = caveats.of(model, source, split, found)
+    if split != "train" and split in trained.trained_on:
+        report["warnings"].append(f"the {split} images were trained on: they tell nothing new")
     return report | {"confusion": matrix.tolist()}
 
 
@@ -140,10 +142,12 @@ def top_losses(found, part, labels, count=MISTAKES):
     ]
 
 
-def temperature(model, source, split, way):
-    """Fit a temperature on the validation images; never on those that are reported."""
+def temperature(model, source, split, way, trained_on=("train",)):
+    """Fit a temperature on the validation images; never on those reported or trained on."""
     if split == "val":
         return {"temperature": None, "why": "it is fitted on val, which is the split reported"}
+    if "val" in trained_on:
+        return {"temperature": None, "why": "it is fitted on val, which was trained on"}
     val = source.splits["val"]
     count = max(1, min(FITTED // 10 if way else FITTED, 20_000_000 // model.classes))
     some = dataset.subset(val, dataset.stratified(val, count))

@@ -49,12 +49,12 @@ def chosen(session, front):
     if len(session.objectives) < 2 or accuracy not in (o.name for o in session.objectives):
         return front[0] if front else None
     best = max((r[accuracy] for r in front), default=0.0)
-    enough = [r for r in front if r[accuracy] >= best - standard_error(session, front, accuracy)]
+    enough = [r for r in front if r[accuracy] >= best - standard_error(front, accuracy)]
     last = session.objectives[-1]
     return min(enough, key=lambda r: last.cost(r[last.name]), default=None)
 
 
-def standard_error(session, front, accuracy):
+def standard_error(front, accuracy):
     """Of the highest accuracy of a front, as a share of the images that it was measured on."""
     best = max(front, key=lambda r: r[accuracy])
     share, n = best[accuracy], images(best, accuracy)

@@ -11,7 +11,7 @@ from keras_cnns.search import arena
 from pipelines.files import whole_file
 
 FORMAT = "uint8"
-CALIBRATION = 100  # images
+CALIBRATION = 100  # images, but no fewer than classes
 SECONDS, MOST = 0.1, 1000  # of a measurement that is so short that it takes more rounds
 
 
@@ -36,7 +36,9 @@ class Bench:
 
     def _calibration(self, shape):
         if shape not in self._images:
-            self._images[shape] = calibration.images(self.session.source, shape, CALIBRATION)
+            source = self.session.source
+            count = max(CALIBRATION, len(source.classes))
+            self._images[shape] = calibration.images(source, shape, count)
         return self._images[shape]
 
     def latency(self, content):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipelines.errors import UserError, did_you_mean
+from pipelines.errors import UserError, find
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,7 @@ def parse(text):
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        if name not in OBJECTIVES:
-            near = did_you_mean(name, OBJECTIVES)
-            raise UserError(f"no objective is named {name!r}; {near}")
+        find(name, OBJECTIVES, "no objective is named")
         if names.count(name) > 1:
             raise UserError(f"the objective {name} is named twice")
     if not names:

@@ -219,28 +219,37 @@ def _padded(values):
 
 def _tested(rows):
     header = ["trial", "test accuracy", "95%", "latency", "KiB", "MACs", "widths"]
-    header += ["against", "points", "95%"]
-    cells = []
-    for r in rows:
-        low, high = (100 * r[f"tflite_accuracy_{side}"] for side in ("low", "high"))
-        cells.append([
-            f"{r['id']} (chosen)" if r["chosen"] else r["id"],
-            (f"{100 * r['tflite_accuracy']:.2f}%", r["tflite_accuracy"]),
-            f"{low:.2f} to {high:.2f}",
-            (f"{r['latency']:.3f}", r["latency"]),
-            (f"{r['bytes'] / 1024:,.1f}", r["bytes"]),
-            (f"{r['macs']:,}", r["macs"]),
-            r["widths"].replace(",", ", "),
-            *_difference(r),
-        ])  # fmt: skip
+    header += ["against", "points", "95%", "failed"]
     seeds = f"{rows[0]['seeds']} seed" + ("s" if rows[0]["seeds"] > 1 else "")
+    images = max(r.get("test_images", 0) for r in rows)
     lead = (
         f"Trained from scratch on train and val with {seeds}, to the last epoch; the uint8 "
-        f"files answered {rows[0]['test_images']:,} test images. Each is held against the uniform "
-        "network whose latency is nearest to its own. Intervals are over images and seeds."
+        f"files answered {images:,} test images. Each is held against the uniform network whose "
+        "latency is nearest to its own. Intervals are over images and seeds."
     )
+    cells = [_tested_row(r) for r in rows]
     table = page.table("The front and uniform widths on the test images", header, cells)
     return f"<h2>Trained again, and tested</h2><p>{lead}</p>{table}"
+
+
+def _tested_row(row):
+    name = f"{row['id']} (chosen)" if row["chosen"] else row["id"]
+    widths = row["widths"].replace(",", ", ")
+    failed = f"{row['failed']} of {row['seeds']}"
+    if "tflite_accuracy" not in row:
+        return [name, *[""] * 5, widths, *[""] * 3, failed]
+    low, high = (100 * row[f"tflite_accuracy_{side}"] for side in ("low", "high"))
+    return [
+        name,
+        (f"{100 * row['tflite_accuracy']:.2f}%", row["tflite_accuracy"]),
+        f"{low:.2f} to {high:.2f}",
+        (f"{row['latency']:.3f}", row["latency"]),
+        (f"{row['bytes'] / 1024:,.1f}", row["bytes"]),
+        (f"{row['macs']:,}", row["macs"]),
+        widths,
+        *_difference(row),
+        failed,
+    ]
 
 
 def _difference(row):

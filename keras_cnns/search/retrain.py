@@ -6,10 +6,12 @@ val together, to the last epoch, and then shown the test images, once; retrained
 """
 
 import csv
+import gc
 import io
 import json
 from dataclasses import replace
 
+import keras
 import numpy as np
 import yaml
 
@@ -22,16 +24,26 @@ from keras_cnns.search.trial import FILE, trained
 from keras_cnns.training.history import Rows
 from keras_cnns.training.job import Job
 from pipelines import dataset
+from pipelines.errors import TrainingFailed
 from pipelines.files import whole_file, write_json, write_text
 from pipelines.settings import plain
 
 WATCHED = 64  # training images that stand where the validation images are used up
 ANSWERS = "test.json"  # of one training: which test images were right; written once
+FAILED = "failed"  # in its place there, why a training went bad
 COLUMNS = (
-    *("id", "chosen", "model", "widths", "seeds", "test_images", "accuracy", "accuracy_low"),
-    *("accuracy_high", "tflite_accuracy", "tflite_accuracy_low", "tflite_accuracy_high"),
-    *("latency", "bytes", "macs", "against", "against_latency", "difference", "difference_low"),
-    "difference_high",
+    *("id", "chosen", "model", "widths", "seeds", "failed", "test_images", "accuracy"),
+    *("accuracy_low", "accuracy_high", "tflite_accuracy", "tflite_accuracy_low"),
+    *(
+        "tflite_accuracy_high",
+        "latency",
+        "bytes",
+        "macs",
+        "against",
+        "against_latency",
+        "difference",
+    ),
+    *("difference_low", "difference_high"),
 )
 
 
@@ -56,25 +68,44 @@ def retrain(session, say=print):
     answers = {}
     for name, result in entered.items():
         for seed in range(session.search.retrain):
-            found = _one(session, bench, result, session.training.seed + seed)
+            found = _once(session, bench, result, session.training.seed + seed)
             answers.setdefault(name, []).append(found)
-            say(f"{name}  seed {seed}  test {100 * np.mean(found['tflite_right']):.2f}% as .tflite")
+            say(f"{name}  seed {seed}  {_told(found)}")
     rows = [_row(r, answers, best, uniform) for r in entered.values()]
     _write(session.out / "retrained.csv", rows)
     return rows
 
 
-def _one(session, bench, result, seed):
+def _told(found):
+    if FAILED in found:
+        return f"failed: {found[FAILED]}"
+    return f"test {100 * np.mean(found['tflite_right']):.2f}% as .tflite"
+
+
+def _once(session, bench, result, seed):
     """Train, convert and test one network with one seed; what was tested is not tested again."""
     folder = session.folder(f"retrained/{result['id']}-seed{seed}")
     if (folder / ANSWERS).exists():
         return json.loads((folder / ANSWERS).read_text())
+    try:
+        return _one(session, bench, result, seed, folder)
+    except TrainingFailed as failed:
+        found = {FAILED: str(failed)}
+        write_json(folder / ANSWERS, found)
+        return found
+    finally:
+        keras.utils.clear_session(free_memory=False)
+        gc.collect()
+
+
+def _one(session, bench, result, seed, folder):
     candidate = session.space.candidate(result["values"])
     settings = replace(candidate.training, seed=seed)
     source = joined(session.source)
     job = Job(candidate.model, source, settings)
     config = {"model": candidate.model} | session.opened | plain(settings)
-    config |= {"image_size": job.shape[0], "channels": job.shape[2], "trained_on": "train and val"}
+    config |= {"image_size": job.shape[0], "channels": job.shape[2]}
+    config |= {"fingerprint": session.source.fingerprint, "trained_on": ["train", "val"]}
     write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     write_text(folder / LABELS, "\n".join(source.classes) + "\n")
     loop = trained(job, session, (Rows(folder / "history.csv"),))
@@ -99,13 +130,18 @@ def _tested(session, folder, job, content, bench):
 
 
 def _row(result, answers, best, uniform):
-    mine = answers[result["id"]]
+    mine = [a for a in answers[result["id"]] if FAILED not in a]
     row = {
         "id": result["id"],
         "chosen": best is not None and result["id"] == best["id"],
         "model": result["model"],
         "widths": ",".join(f"{w:g}" for w in result["widths"]),
-        "seeds": len(mine),
+        "seeds": len(answers[result["id"]]),
+        "failed": len(answers[result["id"]]) - len(mine),
+    }
+    if not mine:
+        return row
+    row |= {
         "test_images": len(mine[0]["right"]),
         "latency": round(float(np.median([a["latency"] for a in mine])), 4),
         "bytes": mine[0]["bytes"],
@@ -113,7 +149,7 @@ def _row(result, answers, best, uniform):
     }
     row |= _share("accuracy", [a["right"] for a in mine])
     row |= _share("tflite_accuracy", [a["tflite_right"] for a in mine])
-    return row | _against(row, mine, answers, uniform)
+    return row | _against(row, answers, uniform)
 
 
 def _share(name, right):
@@ -122,15 +158,29 @@ def _share(name, right):
     return {name: round(share, 5), f"{name}_low": round(low, 5), f"{name}_high": round(high, 5)}
 
 
-def _against(row, mine, answers, uniform):
-    """The difference to the uniform network whose latency is nearest, on the same images."""
-    others = [u["id"] for u in uniform if u["id"] != row["id"]]
-    if not others:
+def _against(row, answers, uniform):
+    """The difference to the uniform network whose latency is nearest, on the same images.
+
+    Of the seeds with which neither failed.
+    """
+    pairs = {
+        u["id"]: [
+            (ours, theirs)
+            for ours, theirs in zip(answers[row["id"]], answers[u["id"]], strict=True)
+            if FAILED not in ours and FAILED not in theirs
+        ]
+        for u in uniform
+        if u["id"] != row["id"]
+    }
+    latency = {
+        i: np.median([b["latency"] for _, b in found]) for i, found in pairs.items() if found
+    }
+    if not latency:
         return {}
-    latency = {i: np.median([a["latency"] for a in answers[i]]) for i in others}
-    nearest = min(others, key=lambda i: abs(np.log(latency[i] / row["latency"])))
+    nearest = min(latency, key=lambda i: abs(np.log(latency[i] / row["latency"])))
     ours, theirs = (
-        np.array([a["tflite_right"] for a in each]) for each in (mine, answers[nearest])
+        np.array([found["tflite_right"] for found in side])
+        for side in zip(*pairs[nearest], strict=True)
     )
     difference, (low, high) = intervals.crossed(ours - theirs)
     found = {"difference": difference, "difference_low": low, "difference_high": high}

@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass
 
 from keras_cnns import derived
-from pipelines.errors import UserError, did_you_mean
+from pipelines import errors
+from pipelines.errors import UserError
 from pipelines.settings import resolve
 
 STEP = 0.125  # between two multipliers of a range: a channel of eight
@@ -97,8 +98,7 @@ class Space:
         known = derived.flavours()
         chosen = known if text == "all" else tuple(part.strip() for part in text.split(","))
         for name in chosen:
-            if name not in known:
-                raise UserError(f"no flavour is named {name!r}; {did_you_mean(name, known)}")
+            errors.find(name, dict.fromkeys(known), "no flavour is named")
         return [Dimension("flavour", chosen)]
 
     def _cells(self, wanted):
