@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from keras_cnns.commands.search import tested_line
+from keras_cnns.commands.search import retrained_line
 from keras_cnns.found import widths as widths_in
 from keras_cnns.search import arena, front, objectives, page, pareto, retrain, work
 from keras_cnns.search.results import DONE, FAILED, HALTED, REFUSED, refusals
@@ -148,7 +148,7 @@ def test_the_front_is_held_against_the_uniform_network_of_the_nearest_latency(tm
             assert row["difference"] == pytest.approx(apart, abs=2e-5)
         assert row["difference_low"] < row["difference"] < row["difference_high"]
         assert row["tflite_accuracy_low"] < row["tflite_accuracy"] < row["tflite_accuracy_high"]
-    assert tested_line(rows["uniform-1"]).endswith("latency x1.000, failed in 1 of 2 trainings")
+    assert retrained_line(rows["uniform-1"]).endswith("latency x1.000, failed in 1 of 2 trainings")
     page.write(session, [*rows.values()])
     text = (session.out / "index.html").read_text()
     assert "2 seeds" in text and "uniform-0.5 (latency 0.500)" in text

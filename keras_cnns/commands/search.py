@@ -186,10 +186,10 @@ def _show(session, summary, members, best):
         print(f"{summary['trials']} of {session.search.trials} trials: {summary['ended_early']}")
     print("accuracies are of validation images, on which the search chose; test: --retrain SEEDS")
     for row in summary["retrained"]:
-        print(tested_line(row))
+        print(retrained_line(row))
 
 
-def tested_line(row):
+def retrained_line(row):
     """What a row of retrained.csv says, in one line."""
     text = f"test, {row['id']}: "
     if "tflite_accuracy" not in row:
