@@ -2,9 +2,9 @@
 
 `fronts` runs whole searches, each method with the same trials, epochs, images and seeds. It prints
 the hypervolume of each front in accuracy of the uint8 .tflite and its latency ratio, between the
-point (accuracy 0, latency `--corner`) and (1, 0). `workers` times two workers beside one.
-`overhead` tells what a search costs beside its trainings. What was finished is not run again.
-Other flags and settings go to `search` as they are.
+point (accuracy 0, latency `--corner`) and (1, 0); all latencies are measured again at the end.
+`workers` times two workers beside one. `overhead` tells what a search costs beside its trainings.
+What was finished is not run again. Other flags and settings go to `search` as they are.
 """
 
 import argparse
@@ -35,33 +35,65 @@ def search(out, words, *, workers=1):
 
 
 def volume(out, corner):
-    """The hypervolume of a finished search's front, 0..1 of the box up to the corner."""
-    from keras_cnns.search import front, objectives, pareto
+    """The hypervolume of what a finished search trained, 0..1 of the box up to the corner."""
+    from keras_cnns.search import objectives, pareto
+    from keras_cnns.search.results import DONE
     from keras_cnns.search.session import Session
 
     session = Session.open(out)
-    points = [objectives.point(r, session.objectives) for r in front.members(session)]
+    latency = _latencies(session)
+    points = [
+        objectives.point(r | {"latency": latency[r["id"]]}, session.objectives)
+        for r in session.results.of(DONE)
+    ]
     return pareto.hypervolume(points, (0.0, corner)) / corner
+
+
+def _latencies(session):
+    """Latencies of all files of a search, measured once more.
+
+    In the hours of the searches the machine had other work at one time and none at another; now
+    all are measured one after the other.
+    """
+    from keras_cnns.search.measure import Bench
+    from keras_cnns.search.results import DONE
+    from keras_cnns.search.trial import FILE
+    from pipelines.files import write_json
+
+    path = session.out.with_name(f"{session.out.name}.latencies.json")
+    if not path.exists():
+        bench = Bench(session)
+        write_json(path, {
+            r["id"]: bench.latency((session.results.place(r["id"]) / FILE).read_bytes())["latency"]
+            for r in session.results.of(DONE)
+        })  # fmt: skip
+    return json.loads(path.read_text())
 
 
 def fronts(args):
     """Every network, method and seed; a table of hypervolumes."""
     rows = []
     for network in args.networks.split(","):
-        volumes = {
-            method: [volume(_searched(args, network, method, seed), args.corner) for seed in seeds]
+        searched = {
+            method: [_searched(args, network, method, seed) for seed in range(args.seeds)]
             for method in METHODS
-            for seeds in [range(args.seeds)]
+        }
+        volumes = {
+            method: [volume(out, args.corner) for out in folders]
+            for method, folders in searched.items()
         }
         for method, found in volumes.items():
-            wins = sum(v > u for v, u in zip(found, volumes["random"], strict=True))
+            above = [
+                sum(v > u for v, u in zip(found, volumes[other], strict=True))
+                for other in ("uniform", "random")
+            ]
             spread = statistics.stdev(found) if len(found) > 1 else 0.0
             rows.append(
                 [network, method, f"{statistics.mean(found):.4f}", f"{spread:.4f}",
-                 " ".join(f"{v:.4f}" for v in found), f"{wins} of {len(found)}"]
+                 " ".join(f"{v:.4f}" for v in found), *(f"{n} of {len(found)}" for n in above)]
             )  # fmt: skip
-    header = ["network", "method", "hypervolume", "deviation", "each seed", "above random"]
-    cli.table(header, rows)
+    header = ["network", "method", "hypervolume", "deviation", "each seed"]
+    cli.table([*header, "above uniform", "above random"], rows)
     print(f"{args.trials} trials of {args.epochs} epochs each, {args.seeds} seeds, {args.data}")
 
 
