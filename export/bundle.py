@@ -7,11 +7,13 @@ that it writes. Parts below "verify.json" may quote its report, and are not run 
 
 import contextlib
 import errno
+import os
 import shutil
 import tempfile
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 
 from export import (
     c_array,
@@ -30,7 +32,7 @@ from export.freeze import INPUT, OUTPUT
 from export.limits import Options
 from export.making import Making, entry, held_out
 from export.trained import check_labels
-from pipelines import cli, dataset, decode
+from pipelines import cli, dataset, decode, files
 from pipelines.errors import (
     CheckFailed,
     DamagedFile,
@@ -38,7 +40,7 @@ from pipelines.errors import (
     UserError,
     did_you_mean,
 )
-from pipelines.files import claim, whole_folder, write_json, write_text
+from pipelines.files import whole_folder, write_json, write_text
 from pipelines.sources.recorded import record
 
 SMALLEST = 2**14  # bytes; a disk with less is full
@@ -86,11 +88,9 @@ def bundle(model_file, labels, source, out, names, limits, options=None, prefer=
         CheckFailed: a file misses a limit; what was made lies in `out`.failed.
         UserError: the labels are not those of the source.
     """
-    out = Path(out)
-    claim(out, marker=MARKER, owned=OWNED)
+    failed = claim(out)
     model = models.in_float32(models.load_keras(model_file))
     labels = check_labels(labels, source, model.output_shape[-1])
-    failed = out.with_name(f"{out.name}.failed")
     with whole_folder(out) as folder, tempfile.TemporaryDirectory() as temporary:
         options = options or Options()
         making = Making(
@@ -100,15 +100,28 @@ def bundle(model_file, labels, source, out, names, limits, options=None, prefer=
         with _said_if_full(out, folder):
             passed = make(making, PARTS)
         if not passed:
-            shutil.rmtree(failed, ignore_errors=True)
-            shutil.copytree(folder, failed)
-            verify.show(making.report)
+            with whole_folder(failed) as kept:
+                shutil.copytree(folder, kept, dirs_exist_ok=True)
+            choose.show(making.report)
             raise CheckFailed(
                 f"the bundle misses a limit and is not ready; see {failed}. What can be had "
-                f"within it: python -m export choose {model_file}"
+                f"within it: python -m export choose {quote(str(model_file))}"
             )
     shutil.rmtree(failed, ignore_errors=True)
     return making.report
+
+
+def claim(out):
+    """Refuse a folder that no bundle can be put in, before the work; see `files.claim`.
+
+    Returns:
+        Where a bundle that misses a limit goes: beside it, and ours to replace as well.
+    """
+    failed = Path(os.path.realpath(out))
+    failed = failed.with_name(f"{failed.name}.failed")
+    for folder in (out, failed):
+        files.claim(folder, marker=MARKER, owned=OWNED, as_whole=True)
+    return failed
 
 
 @contextlib.contextmanager

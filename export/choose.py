@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from export import bench, doctor, tflite
+from export import bench, doctor, tflite, verify
 from pipelines import cli
 
 MIXED = "mixed"  # integers, with the worst layers in float
@@ -65,9 +65,12 @@ def _best(making):
 
 
 def show(report):
-    """Print the doctor's findings and the choice."""
+    """Print what was measured; of formats to choose among, the doctor's findings and the choice."""
+    verify.show(report)
     if "doctor" in report:
-        _show_doctor(report["doctor"], report["limits"])
+        _show_doctor(report["doctor"])
+    if "left_out" not in report:
+        return
     reasons = {name: "; ".join(found["failures"]) for name, found in report["left_out"].items()}
     for name, reason in (report["unmade"] | reasons).items():
         print(f"left out {name}: {reason}")
@@ -82,7 +85,7 @@ def show(report):
         )
 
 
-def _show_doctor(findings, limits):
+def _show_doctor(findings):
     print("\nthe full-integer file misses its limit; what its layers lose:")
     rows = [
         [loss["layer"], loss["kind"], f"{loss['snr']:.1f} dB", f"{loss['lost']:.1f} dB"]

@@ -1,9 +1,8 @@
 """A run: the folder in which a training leaves what it did."""
 
-import fnmatch
+import contextlib
 import json
 import platform
-import re
 from importlib.metadata import version
 from shlex import quote
 
@@ -24,7 +23,6 @@ OWNED = (
     "skipped.txt",  # the bad images that were left out
 )
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "ai-edge-litert")
-TEMPORARY = re.compile(r"\.\d+\..+")  # a file of `files.whole_file` that a kill left behind
 
 
 def claim(folder):
@@ -33,10 +31,8 @@ def claim(folder):
     Raises:
         EnvironmentFault: another process trains into it at this moment.
     """
-    if folder.is_dir():
-        with locked(folder):
-            sweep(folder)
-    files.claim(folder, marker=CONFIG, owned=OWNED)
+    with locked(folder) if folder.is_dir() else contextlib.nullcontext():
+        files.claim(folder, marker=CONFIG, owned=OWNED)
     if (folder / CONFIG).exists():
         if is_complete(folder):
             raise UserError(f"{folder} holds a run already; name another --out, or remove it")
@@ -55,16 +51,6 @@ def claim_held(folder):
 def is_complete(folder):
     """Whether a training ended as it should: its metrics are written last."""
     return (folder / METRICS).exists()
-
-
-def sweep(folder):
-    """Remove what a killed training left half-written in its folder, once that is ours alone."""
-    if folder.is_dir():
-        names = {path.name for path in folder.iterdir()}
-        left = {name for name in names if TEMPORARY.fullmatch(name)}
-        if all(any(fnmatch.fnmatch(n, owned) for owned in OWNED) for n in names - left):
-            for name in left:
-                (folder / name).unlink()
 
 
 def config_of(folder):

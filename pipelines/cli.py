@@ -68,7 +68,7 @@ def _run(prog, command, words):
         status = _exit_code(error)
         if status is None:
             raise
-        print(f"{prog}: {error}", file=sys.stderr)
+        print(f"{prog}: {_said(error)}", file=sys.stderr)
         return status
     finally:
         for number, handler in before.items():
@@ -77,10 +77,17 @@ def _run(prog, command, words):
 
 def _exit_code(error):
     if isinstance(error, OSError):
-        from pipelines.files import ENVIRONMENT
+        from pipelines.files import ENVIRONMENT, NAMED
 
-        return 4 if error.errno in ENVIRONMENT else None
+        return 4 if error.errno in ENVIRONMENT else 2 if error.errno in NAMED else None
     return getattr(error, "exit_code", None)
+
+
+def _said(error):
+    """One sentence; of a fault of the system's, the file and the reason."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return error
 
 
 def table(header, rows):

@@ -1,10 +1,18 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all.
+
+What is being written lies in a scratch folder beside its place, whose name no user would give and
+which its process holds locked. A kill frees the lock, in whatever container or on whatever machine
+it ran, so that `sweep` knows what nobody writes any more; a process number would be another's by
+then. Where the file system has no locks nothing is swept.
+"""
 
 import contextlib
 import errno
+import fcntl
 import fnmatch
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,67 +20,145 @@ from pathlib import Path
 from pipelines import interrupt
 from pipelines.errors import EnvironmentFault, UserError
 
-ENVIRONMENT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
+ENVIRONMENT = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR),
+    *(errno.EBUSY, errno.EIO),
+}
+NAMED = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR}  # no such name can be used
+SCRATCH = re.compile(r"\.keras-cnns-\d+-[a-z0-9_]{8}")
+NEW, OLD, DONE = "new", "old", "done"  # in a scratch folder: what comes, what goes, what went
+
+
+@contextlib.contextmanager
+def scratch(parent):
+    """Give an empty folder in `parent`, deleted at the end, or after a kill by the next one."""
+    sweep(parent)
+    folder, lock = _locked_scratch(parent)
+    try:
+        yield folder
+    finally:
+        try:
+            _clear(folder)
+        finally:
+            os.close(lock)
+
+
+def _locked_scratch(parent):
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f".keras-cnns-{os.getpid()}-", dir=parent))
+        try:
+            lock = _lock(folder)
+        except OSError:  # no locks here: nobody will sweep it
+            lock = os.open(folder, os.O_RDONLY)
+        if lock is not None:  # else a sweep was quicker than we
+            return folder, lock
+
+
+def _lock(folder):
+    """A descriptor that holds the lock of a folder; None if another process has it, or it is gone.
+
+    Raises:
+        OSError: the file system has no locks, or the folder is another user's.
+    """
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(lock), os.stat(folder)):
+            return lock
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        os.close(lock)
+        raise
+    os.close(lock)
+    return None
+
+
+def _clear(folder):
+    """Delete a scratch folder; what it took away and nothing replaced goes back first."""
+    if (folder / OLD).is_dir():
+        for old in (folder / OLD).iterdir():
+            if not os.path.lexists(target := folder.parent / old.name):
+                os.rename(old, target)
+        # What is half deleted must not be taken for what should go back.
+        os.rename(folder / OLD, folder / DONE)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(folder):
+    """Clear away what killed processes left half-written in a folder.
+
+    What a kill took away in the midst of `whole_folder` goes back to its place. What a living
+    process writes stays, as does all that is not ours.
+    """
+    with contextlib.suppress(OSError):
+        for name in filter(SCRATCH.fullmatch, os.listdir(folder)):
+            with contextlib.suppress(OSError):
+                _sweep(Path(folder) / name)
+
+
+def _sweep(folder):
+    lock = _lock(folder)
+    if lock is not None:
+        try:
+            _clear(folder)
+        finally:
+            os.close(lock)
 
 
 @contextlib.contextmanager
 def whole_file(path):
-    """Give a temporary path beside `path`, of the same ending; take its place at the end.
+    """Give a temporary path, of the name of `path`; it takes its place at the end.
 
     A reader sees the old file or the new one, also after a kill or on a full disk.
     """
     path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with scratch(path.parent) as folder:
+        temporary = folder / path.name
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         interrupt.obey()
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sweep(folder):
-    """Remove what `whole_file` left half-written in a folder when its process was killed."""
-    for path in Path(folder).glob(".*.*"):
-        pid = path.name.split(".")[1]
-        if pid.isdigit() and not _is_alive(int(pid)):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _is_alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # it is another user's
-    return True
 
 
 @contextlib.contextmanager
 def whole_folder(path):
-    """Give a temporary folder beside `path`, which takes its place at the end.
+    """Give a temporary folder, of the name of `path`, which takes its place at the end.
 
-    A folder that stood there is moved away only when the new one is complete.
+    A folder that stood there is moved away only when the new one is complete. A kill leaves the
+    one or the other; where it struck between the two steps, the next `sweep` puts the old one back.
+
+    Raises:
+        UserError: the folder can be no other one; see `claim`.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    _check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    os.chmod(temporary, 0o755)  # mkdtemp makes it private, a bundle is to be shared
-    old = temporary.with_name(f"{temporary.name}.old")
-    try:
+    with scratch(path.parent) as folder:
+        temporary, old = folder / NEW / path.name, folder / OLD / path.name
+        temporary.mkdir(parents=True)
+        old.parent.mkdir()
         yield temporary
         interrupt.obey()
         if path.exists():
             os.rename(path, old)
         os.rename(temporary, path)
-    finally:
-        if old.exists() and not path.exists():  # stopped, or refused by the disk, in between
-            os.rename(old, path)
-        for folder in (temporary, old):
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_replaceable(path):
+    """Refuse a folder that cannot be moved out of the way, or should not be."""
+    path = Path(os.path.realpath(path))
+    if Path.cwd().is_relative_to(path):
+        raise UserError(
+            f"{path} will be replaced as a whole, and you are in it; name a folder in it with "
+            "--out, or go elsewhere"
+        )
+    if os.path.ismount(path):
+        raise UserError(f"{path} is where a disk is mounted; name a folder in it with --out")
 
 
 def write_text(path, text):
@@ -92,19 +178,25 @@ def cache_folder():
     return Path(root if os.path.isabs(root) else "~/.cache").expanduser() / "keras-cnns"
 
 
-def claim(path, *, marker, owned):
+def claim(path, *, marker, owned, as_whole=False):
     """Refuse to write over anything that is not ours.
 
     Args:
         path: the folder to make or to replace.
         marker: the file by which our folder is known.
         owned: patterns of the names that it may hold.
+        as_whole: `whole_folder` will replace it.
 
     Raises:
-        UserError: `path` is a file, or a folder that holds other things.
+        UserError: `path` is a file, or a folder that holds other things; or, as a whole, one that
+            the user is in or that a disk is mounted on.
         EnvironmentFault: the place where it should go cannot be written.
     """
     path = Path(path)
+    if as_whole:
+        _check_replaceable(path)
+    for folder in (path, Path(os.path.realpath(path)).parent):
+        sweep(folder)
     names = sorted(os.listdir(path)) if path.is_dir() else []
     ours = marker in names
     foreign = [n for n in names if not (ours and any(fnmatch.fnmatch(n, p) for p in owned))]
@@ -114,9 +206,11 @@ def claim(path, *, marker, owned):
             f"{path} holds other files ({foreign[0]}{more}); "
             "name an empty or a new folder with --out"
         )
-    if path.exists() and not path.is_dir():
-        raise UserError(f"{path} is a file; name a folder with --out")
-    parent = next(p for p in [path, *path.absolute().parents] if p.exists())
+    if os.path.lexists(path) and not path.is_dir():
+        what = "a file" if path.exists() else "a link to nothing"
+        raise UserError(f"{path} is {what}; name a folder with --out")
+    places = Path(os.path.realpath(path)).parents if as_whole else (path, *path.absolute().parents)
+    parent = next(p for p in places if p.exists())
     if not parent.is_dir():
         raise UserError(f"{parent} is a file, so {path} cannot be made; name another --out")
     if not os.access(parent, os.W_OK | os.X_OK):

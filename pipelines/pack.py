@@ -9,7 +9,6 @@ import json
 import math
 import os
 import re
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from PIL import Image
 from pipelines import cli
 from pipelines.check.children import processors
 from pipelines.errors import UserError
-from pipelines.files import claim, sweep, whole_file, write_json
+from pipelines.files import claim, scratch, whole_file, write_json
 from pipelines.quiet import quiet
 from pipelines.sources.recorded import record
 from pipelines.sources.tfds import DIGEST
@@ -61,7 +60,6 @@ def pack(source, out, shards=None):
     if _is_there(out, plan):
         return plan["shards"], sum(plan["shards"].values())
     out.mkdir(parents=True, exist_ok=True)
-    sweep(out)
     write_json(out / MARKER, plan)
     kept = _write_shards(source, out, lengths)
     _write_info(source, out, lengths)
@@ -191,7 +189,7 @@ def _write_info(source, out, lengths):
     info = tfds.core.DatasetInfo(builder=identity, description=described, features=features)
     info.set_file_format("tfrecord")
     info.set_splits(tfds.core.splits.SplitDict(splits))
-    with quiet(), tempfile.TemporaryDirectory(dir=out, prefix=f".{os.getpid()}.") as temporary:
+    with quiet(), scratch(out) as temporary:
         info.write_to_directory(temporary)
         for made in sorted(os.listdir(temporary), key=lambda name: name == INFO):
             os.replace(os.path.join(temporary, made), out / made)  # INFO last: it opens the set

@@ -114,6 +114,18 @@ def test_nothing_within_the_budget_is_status_1(wild, run):
     assert "left out wi4" in output and "choice" not in output
 
 
+def test_an_automatic_bundle_that_fails_says_what_it_left_out_and_what_to_try(run, wild, tmp_path):
+    shutil.copytree(wild, tmp_path / "my run")
+    words = ["--formats", "wi4", "--max-drop", "0", "--min-agreement", "1", "--images", "200"]
+    out = tmp_path / "my bundle"
+    status, output, errors = run(
+        "export", "bundle", tmp_path / "my run", "--out", out, "--auto", *words
+    )
+    assert status == 1 and not out.exists()
+    assert "left out wi4: " in output
+    assert f"python -m export choose '{tmp_path}/my run/model.keras'" in errors
+
+
 def test_signal_to_noise_is_that_of_its_formula():
     signal, noise = np.array([100.0, 1.0]), np.array([1.0, 0.1])
     assert doctor._decibels(signal, noise) == pytest.approx((20 + 10) / 2)

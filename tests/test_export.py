@@ -265,6 +265,22 @@ def test_a_file_of_the_user_in_a_bundle_is_not_lost(made, trained, digits, tmp_p
     assert (tmp_path / "b" / "notes.txt").read_text() == "mine"
 
 
+def test_a_folder_of_the_user_that_is_called_failed_is_not_lost(trained, run, tmp_path):
+    (tmp_path / "b.failed").mkdir()
+    (tmp_path / "b.failed" / "notes.txt").write_text("mine")
+    status, _, errors = run("export", "bundle", trained, "--out", tmp_path / "b")
+    assert status == 2 and "b.failed holds other files (notes.txt)" in errors
+    assert (tmp_path / "b.failed" / "notes.txt").read_text() == "mine"
+
+
+def test_a_place_that_no_bundle_can_take_is_refused_in_one_sentence(trained, run, tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").touch()
+    for out in ("x" * 300, "x" * 250, tmp_path / "loop", tmp_path / "file" / "b", ".", "tests/.."):
+        status, _, errors = run("export", "bundle", trained, "--out", out)
+        assert (status, len(errors.splitlines())) == (2, 1), errors
+
+
 def test_a_changed_file_is_refused_by_its_hash(made, digits, tmp_path):
     copy = tmp_path / "bundle"
     shutil.copytree(made[0], copy)

@@ -236,7 +236,10 @@ def test_a_lock_dies_with_its_process(tmp_path):
 
 
 def test_what_a_kill_left_half_written_is_swept_away(stopped):
-    (stopped / ".123.history.csv").write_text("half")
+    for folder in (stopped, stopped / "checkpoints"):
+        half = folder / ".keras-cnns-123-k3x9aabc"
+        half.mkdir()
+        (half / "history.csv").write_text("half")
     (stopped / "checkpoints" / ".step-00000099").mkdir()
     training.resume(stopped)
     assert not list(stopped.rglob(".*"))

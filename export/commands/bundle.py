@@ -33,10 +33,9 @@ def run(args):
     trained = find(args.model, suffixes=(".keras",))
     refuse_inside(args.out, args.calibrate or trained.config.get("data"))
     with quiet():
-        from export.bundle import MARKER, OWNED, bundle, formats
-    from pipelines.files import claim
+        from export.bundle import bundle, claim, formats
 
-    claim(args.out, marker=MARKER, owned=OWNED)
+    claim(args.out)
     names = formats(args.formats)
     source = source_of(
         trained, args.calibrate, args.data_dir,

@@ -53,10 +53,8 @@ def _resolved(args, settings):
 
 
 def show(report, args):
-    from export import choose, verify
+    from export import choose
 
-    verify.show(report)
-    if "left_out" in report:
-        choose.show(report)
+    choose.show(report)
     if args.json:
         cli.print_json(report)

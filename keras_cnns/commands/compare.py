@@ -45,7 +45,7 @@ def run(args):
         from export.bundle import formats
         from export.tflite import FORMATS
         from keras_cnns.evaluation import scatter
-    claim(args.out, marker=scatter.MARKER, owned=scatter.OWNED)
+    claim(args.out, marker=scatter.MARKER, owned=scatter.OWNED, as_whole=True)
     names = formats(args.format)
     if len(names) != 1 or FORMATS[names[0]].suffix != ".tflite":
         raise UserError("--format takes the name of one format of .tflite")

@@ -130,7 +130,7 @@ def check(out, images):
     holds = {Path(image).absolute().parent for image in images}
     if Path(out).absolute() in holds:
         raise UserError(f"{out} holds your images; name another folder with --grad-cam")
-    claim(out, marker=MARKER, owned=OWNED)
+    claim(out, marker=MARKER, owned=OWNED, as_whole=True)
 
 
 def write(trained, answers, paths, out):

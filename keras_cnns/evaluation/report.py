@@ -22,7 +22,7 @@ TILE = 192  # pixels of the longer side of an image in the page
 
 def check(out):
     """Refuse a folder that is not ours, or that cannot be written, before the work."""
-    claim(out, marker=MARKER, owned=OWNED)
+    claim(out, marker=MARKER, owned=OWNED, as_whole=True)
 
 
 def write(report, source, out):

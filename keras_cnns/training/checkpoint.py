@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import DamagedFile, EnvironmentFault
-from pipelines.files import ENVIRONMENT
+from pipelines.files import ENVIRONMENT, sweep
 
 STATE, FACTS, SUMS = "state.npz", "facts.json", "SHA256SUMS"
 NAME = re.compile(r"step-(\d+)")
@@ -72,6 +72,7 @@ class Checkpoints:
 
     def prune(self):
         """Remove what a kill left half-written, what is damaged, and all but the last `keep`."""
+        sweep(self.folder)
         old = list(self.steps().values())
         old = [folder for folder in old if folder not in self.damaged][self.keep :]
         for folder in (*old, *self.damaged, *self.folder.glob(".step-*")):

@@ -87,7 +87,6 @@ def resume(out, *, changes=None, named=None, bar=False):
     if not devices.is_chief():
         return _resume(out, config, changes or {}, named or {}, bar)
     with locked(out):
-        run.sweep(out)
         return _resume(out, config, changes or {}, named or {}, bar)
 
 
