@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 ROOT = Path(__file__).parent.parent
 # The command line, with a small network of its own: batch normalization, and nothing by chance.
@@ -35,6 +35,9 @@ if os.environ.get("LATE") and '"index": 1' in os.environ.get("TF_CONFIG", ""):
     load = Checkpoints.load
     Checkpoints.load = lambda self: time.sleep(5) or load(self)
 from keras_cnns.__main__ import COMMANDS
+if os.environ.get("SCALE"):
+    from keras_cnns.training import optimization
+    optimization.FIRST_SCALE = float(os.environ["SCALE"])
 if sys.argv[1] == "launch":
     from keras_cnns.training.launch import launch
     sys.exit(launch(2, [__file__, *sys.argv[2:]]))
@@ -64,7 +67,7 @@ def start(program, words, out, **environment):
 
 
 def finish(process, status=0):
-    _, errors = process.communicate(timeout=240)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == status, errors[-2000:]
     assert "Traceback" not in errors
     return errors
@@ -94,19 +97,48 @@ def test_two_train_as_one_at_the_same_global_batch(way, program, alone, tmp_path
     assert one.keys() == two.keys()
     for name in one:
         np.testing.assert_allclose(two[name], one[name], rtol=1e-5, atol=1e-5, err_msg=name)
-    rows = [(out / "history.csv").read_text().splitlines()[1] for out in (alone, tmp_path / "run")]
-    numbers = [[float(x) for x in row.split(",")[:7]] for row in rows]
-    np.testing.assert_allclose(*numbers, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(numbers(tmp_path / "run"), numbers(alone), rtol=1e-4, atol=1e-5)
     assert sorted(p.name for p in alone.iterdir()) == sorted(
         p.name for p in (tmp_path / "run").iterdir()
     )
 
 
-def test_a_batch_that_devices_cannot_share_is_refused(run, tmp_path):
-    words = f"train --model lenet --data digits --batch-size 63 --out {tmp_path / 'x'}"
-    status, _, errors = run("keras_cnns", *words.split(), "devices.replicas=2")
+def numbers(out, columns=7):
+    """The first columns of the first epoch: loss, accuracy, and so on to the gradient's norm."""
+    row = (out / "history.csv").read_text().splitlines()[1]
+    return [float(number) for number in row.split(",")[:columns]]
+
+
+def test_two_devices_in_float16_train_as_one_in_float32_but_for_rounding(program, alone, tmp_path):
+    words = f"{TRAIN} --epochs 1 devices.replicas=2 devices.precision=mixed_float16"
+    finish(start(program, words, tmp_path / "run"))
+    np.testing.assert_allclose(numbers(tmp_path / "run"), numbers(alone), rtol=0.03)
+
+
+@pytest.mark.slow
+def test_processes_leave_out_the_same_steps_in_float16(program, tmp_path):
+    words = f"launch {TRAIN} --epochs 1 devices.precision=mixed_float16"
+    finish(start(program, words, tmp_path / "run", SCALE=str(2.0**24)))
+    kept = state(tmp_path / "run", 20).values()
+    single = [float(value) for value in kept if value.shape == ()]
+    _, _, since, scale, taken, *_ = single  # of the optimizer that scales, then of the one within
+    assert 0 < since == taken < 20
+    assert scale == 2.0**24 / 2 ** (20 - taken)
+
+
+def test_a_batch_that_devices_cannot_share_is_refused(program, tmp_path):
+    words = "train --model small --data digits --batch-size 63 devices.replicas=2"
+    errors = finish(start(program, words, tmp_path / "x"), 2)
+    assert "a batch of 63 cannot be shared evenly by 2 devices; try --batch-size 62" in errors
+    assert not (tmp_path / "x").exists()
+
+
+def test_devices_that_are_asked_for_too_late_are_refused(run, tmp_path):
+    tf.zeros(1)  # TensorFlow computes: its devices are fixed from here on
+    words = f"train --model lenet --data digits --out {tmp_path / 'x'} devices.replicas=2"
+    status, _, errors = run("keras_cnns", *words.split())
     assert status == 2
-    assert "shared evenly by 2 devices" in errors or "must be known first" in errors
+    assert "devices.replicas=2 must be known first" in errors
     assert not (tmp_path / "x").exists()
 
 
@@ -130,9 +162,7 @@ def test_workers_stop_together_and_go_on_as_one_would(event, program, tmp_path):
     else:
         workers = workers_of(process)
         os.kill(sorted(workers)[event.endswith("second")], signal.SIGKILL)
-        begun = time.monotonic()
-        errors = finish(process, 4)
-        assert time.monotonic() - begun < 30
+        errors = finish(process, 4)  # by itself: nobody has to end the other
         assert "was ended by SIGKILL; the others stop too" in errors
     assert "train --resume --out" in errors
     stopped = max(int(p.name[5:]) for p in (out / "checkpoints").glob("step-*"))

@@ -83,7 +83,10 @@ class Board:
             return
         with self.writers["train"].as_default(step=step):
             tf.summary.scalar("step_loss", stats.loss[-1])
-            tf.summary.scalar("step_gradient_norm", stats.gradient[-1])
+            if np.isfinite(stats.gradient[-1]):  # else it is a step left out, in float16
+                tf.summary.scalar("step_gradient_norm", stats.gradient[-1])
+            if loop.job.precision == "mixed_float16":
+                tf.summary.scalar("loss_scale", stats.scale[-1])
             tf.summary.scalar("learning_rate", loop.engine.rate(loop.engine.optimizer.iterations))
 
     def _profile(self, step):

@@ -13,7 +13,8 @@ class Stats(NamedTuple):
 
     loss: np.ndarray  # mean over the global batch
     right: np.ndarray  # images of the global batch that were answered well
-    gradient: np.ndarray  # L2 norm over all weights
+    gradient: np.ndarray  # L2 norm over all weights, of the loss as it is, not as it is scaled
+    scale: np.ndarray  # what the loss was multiplied by: 1, but in float16
     stop: np.ndarray  # how many processes were asked to stop
 
 
@@ -43,7 +44,8 @@ class Engine:
         if self.replicas > 1:
             # The step sums the gradients itself, before it measures them. Keras has no public
             # word for that; the tests of two devices would see a sum taken twice.
-            optimizer._all_reduce_sum_gradients = list
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            inner._all_reduce_sum_gradients = list
         self._calls = {}
         self.xla = xla
 
@@ -104,7 +106,7 @@ class Engine:
         """The step of one replica; its `Stats` are those of the global batch."""
         images, labels = batch
         size = tf.cast(tf.shape(images)[0] * self.replicas, tf.float32)
-        scale = self.optimizer.scale_loss(tf.constant(1.0))  # not 1 in float16 alone
+        scale = self.optimizer.scale_loss(tf.constant(1.0))
         with tf.GradientTape() as tape:
             heads = self.model(tf.cast(images, tf.float32), training=True)
             # A sum over a fixed number, so that the sum over devices is the mean of the batch.
@@ -124,7 +126,7 @@ class Engine:
         ]
         self.optimizer.apply(gradients, self.weights)
         loss, right, stop = tf.unstack(seen)
-        return tf.stack([loss, right, norm, stop])
+        return tf.stack([loss, right, norm, scale, stop])
 
     def _average(self):
         """Tan and Le 2019; the warm-up is TensorFlow's ExponentialMovingAverage's."""

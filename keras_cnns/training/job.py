@@ -82,7 +82,8 @@ class Job:
         if initial:
             self.pixels = initial.pixels
         before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(devices.precision(self.settings.devices))
+        self.precision = devices.precision(self.settings.devices)
+        keras.config.set_dtype_policy(self.precision)
         try:
             with self.strategy.scope():
                 self.model = self._network()
@@ -136,7 +137,8 @@ class Job:
                 self.plateau,
             )
             trainable = self.model.trainable_variables
-            optimizer = optimization.make(self.settings, rate, trainable)
+            scaled = self.precision == "mixed_float16"
+            optimizer = optimization.make(self.settings, rate, trainable, scaled=scaled)
         engine = Engine(
             self.model, optimizer, self._loss(), self.settings, self.strategy,
             xla=xla, averages=averages,

@@ -27,6 +27,7 @@ class Progress:
     loss: float = 0.0  # sums over the steps of this epoch
     right: float = 0.0
     gradient: float = 0.0
+    skipped: int = 0  # steps of this epoch whose gradients were not finite in float16
     seconds: float = 0.0  # of this epoch, on the wall clock
     rows: list[dict] = field(default_factory=list)  # of the epochs done: history.csv
     best_epoch: int | None = None
@@ -82,7 +83,7 @@ class Loop:
             DamagedFile: it is of another network.
         """
         names = Progress.__dataclass_fields__
-        self.progress = Progress(**{name: facts[name] for name in names})
+        self.progress = Progress(**{name: facts[name] for name in names if name in facts})
         self.engine = self.job.engine(self.progress.phase, xla=self.xla)
         if facts["shapes"] != self.engine.shapes():
             raise DamagedFile("the checkpoint is of another network than config.yaml tells")
@@ -138,12 +139,15 @@ class Loop:
         self._enter_phase()
         asked = self.signals.received is not None
         stats = self.engine.run(batches, self._count(), stop=asked)
-        for loss, right, gradient in zip(stats.loss, stats.right, stats.gradient, strict=True):
+        for loss, right, gradient, scale in zip(*stats[:4], strict=True):
             progress.step += 1
-            self._check(float(loss), float(gradient))
+            self._check(float(loss), float(gradient), float(scale))
             progress.loss += float(loss)
             progress.right += float(right)
-            progress.gradient += float(gradient)
+            if math.isfinite(gradient):
+                progress.gradient += float(gradient)
+            else:
+                progress.skipped += 1
         self.told_to_stop = bool(stats.stop.any())
         spent = time.monotonic() - self._clock
         progress.seconds += spent
@@ -168,14 +172,13 @@ class Loop:
             self.progress.phase = index
             self.engine = self.job.engine(index, self.engine.averages, self.xla)
 
-    def _check(self, loss, gradient):
+    def _check(self, loss, gradient, scale):
         progress = self.progress
         if progress.first_loss is None:
             progress.first_loss = loss
-        scaled = "float16" in str(self.job.model.dtype_policy.name)
         if not math.isfinite(loss) or loss > DIVERGED * max(1.0, progress.first_loss):
             what = f"the loss became {loss:.4g}"
-        elif not math.isfinite(gradient) and not scaled:
+        elif not math.isfinite(gradient) and scale <= 1:  # above, the scale was too high
             what = f"the gradient became {gradient:.4g}"
         else:
             return
@@ -200,7 +203,7 @@ class Loop:
         values = self.engine.serving
         job.serve(values)
         loss, accuracy = self.validation.run(self._interrupt)
-        steps = job.steps_per_epoch
+        steps, taken = job.steps_per_epoch, int(self.engine.optimizer.iterations.numpy())
         trained = progress.seconds
         progress.seconds += time.monotonic() - self._clock
         epoch = len(progress.rows) + 1
@@ -210,13 +213,14 @@ class Loop:
             "accuracy": progress.right / (steps * job.batch),
             "val_loss": loss,
             "val_accuracy": accuracy,
-            "learning_rate": float(self.engine.rate(self.engine.optimizer.iterations - 1)),
-            "gradient_norm": progress.gradient / steps,
+            "learning_rate": float(self.engine.rate(max(taken - 1, 0))),
+            "gradient_norm": progress.gradient / max(steps - progress.skipped, 1),
             "seconds": round(progress.seconds, 3),
             "images_per_second": round(steps * job.batch / max(trained, 1e-9), 1),
         }
         progress.rows.append(row)
         progress.loss = progress.right = progress.gradient = progress.seconds = 0.0
+        progress.skipped = 0
         if self._is_best(row):
             progress.best_epoch, self.best = epoch, values
         self._follow_plateau()

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+FIRST_SCALE = 2.0**15  # Keras' own; one that is too high is halved within a few steps
+
 
 class Rate(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate of a step, as `recipes.Schedule` describes it.
@@ -86,10 +88,15 @@ def peak_rate(settings):
     return optimizer.learning_rate * scale
 
 
-def make(settings, rate, variables):
+def make(settings, rate, variables, *, scaled=False):
     """Make the Keras optimizer of `settings` for trainable variables.
 
     The L2 term of `decoupled: no` is not in it: `engine.Engine` adds it to the gradients.
+
+    Args:
+        scaled: for gradients in float16, which end below 6e-8: the loss is multiplied by a scale
+            that doubles after 2,000 good steps; a step whose gradients are not finite is left
+            out, and the scale halved.
     """
     wanted = settings.optimizer
     options = {}
@@ -105,6 +112,8 @@ def make(settings, rate, variables):
     if options.get("weight_decay") and not wanted.decay_all:
         kept = {id(v) for v in decayed(variables, all=False)}
         optimizer.exclude_from_weight_decay([v for v in variables if id(v) not in kept])
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=FIRST_SCALE)
     optimizer.build(variables)
     return optimizer
 

@@ -57,11 +57,14 @@ def find(name, source, settings, steps=100):
     job = Job(name, source, settings)
     engine = job.engine(0, rate=Climb(steps))
     batches, rates, losses, mean = job.batches(), [], [], 0.0
-    for step in range(steps):
-        rate = float(engine.rate(step))
-        loss = float(engine.run(batches, 1).loss[0])
+    for _ in range(steps):
+        rate = float(engine.rate(engine.optimizer.iterations))
+        [loss], _, [gradient], [scale], _ = engine.run(batches, 1)
+        if scale > 1 and math.isfinite(loss) and not math.isfinite(gradient):
+            continue  # left out, in float16: the next has the same rate and a lower scale
+        loss = float(loss)
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-        smooth = mean / (1 - SMOOTHING ** (step + 1))
+        smooth = mean / (1 - SMOOTHING ** (len(losses) + 1))
         if not math.isfinite(loss) or (losses and smooth > BEYOND * min(losses)):
             break
         rates.append(rate)
