@@ -58,14 +58,13 @@ def by_keras(model, images, folder):
 
     full = keras.Model(model.input, keras.layers.Softmax()(model.output))
     spec = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="image")]
-    pinned = calibration.pinned(images)
 
     def options(ops=tflite.OPS.TFLITE_BUILTINS, types=(), optimized=True, **more):
         target = {"supported_ops": [ops]} | ({"supported_types": list(types)} if types else {})
         level = {"optimizations": [tf.lite.Optimize.DEFAULT]} if optimized else {}
         return {"target_spec": target} | level | more
 
-    calibrated = {"representative_dataset": lambda: ([image[None]] for image in pinned)}
+    calibrated = {"representative_dataset": lambda: ([i[None]] for i in calibration.pinned(images))}
 
     def integer(kind):
         both = {"inference_input_type": kind, "inference_output_type": kind}

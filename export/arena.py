@@ -1,17 +1,99 @@
-"""How much working memory ("tensor arena") a file needs on a microcontroller."""
+"""The memory in which the tensors of a .tflite file live while it runs, its "arena".
+
+Weights lie in the file; every other tensor lives from the operation that writes it to the last one
+that reads it, and tensors that do not live at the same time may share bytes. Where each goes is
+decided as the runtimes do: the largest first, each into the first gap that it fits (Pisarchyk and
+Lee 2020, Efficient Memory Management for Deep Neural Net Inference, arXiv:2001.03288, greedy by
+size). TensorFlow Lite and the runtime of microcontrollers differ in a `Rule`. Scratch space of the
+kernels is not counted.
+"""
+
+import math
+from dataclasses import dataclass
 
 from ai_edge_litert import schema_py_generated as schema
 
 from pipelines.quiet import quiet
 
-ALIGNMENT = 16
-WIDTHS = {schema.TensorType.INT8: 1, schema.TensorType.UINT8: 1, schema.TensorType.INT16: 2}
-# Bytes that the runtime keeps beside the tensors, an upper bound found on eight networks.
+KIND = schema.TensorType
+BYTES = {
+    KIND.FLOAT32: 4, KIND.INT32: 4, KIND.UINT32: 4, KIND.FLOAT16: 2, KIND.INT16: 2, KIND.INT64: 8,
+    KIND.FLOAT64: 8, KIND.INT8: 1, KIND.UINT8: 1, KIND.BOOL: 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rule:
+    """In what one runtime's planner differs from another's."""
+
+    alignment: int  # bytes
+    latest_first: bool  # of tensors of the same size; else the earliest
+
+
+LITE, MICRO = Rule(64, latest_first=False), Rule(16, latest_first=True)
+# Bytes that tflite-micro keeps beside the tensors, an upper bound found on eight networks.
 BASE, PER_OPERATION, PER_SCALE = 2048, 272, 4
 
 
+def peak(content, rule=LITE):
+    """Bytes of arena that the tensors of a .tflite file need, as a runtime plans them."""
+    return planned(lifetimes(content, rule), rule)
+
+
+def lifetimes(content, rule=LITE):
+    """[(bytes, first operation, last operation)] of the tensors that no file holds."""
+    graph = _graph(content)
+    operators = _all(graph, "Operators")
+    lives = {t: [0, 0] for t in _all(graph, "Inputs")}
+    for step, operator in enumerate(operators):
+        for t in _all(operator, "Outputs"):
+            lives.setdefault(t, [step, step])
+        for t in _all(operator, "Inputs"):
+            if t in lives:
+                lives[t][1] = step
+    for t in _all(graph, "Outputs"):
+        lives[t][1] = len(operators)
+    return [(_bytes(graph.Tensors(t), rule), *life) for t, life in lives.items()]
+
+
+def _graph(content):
+    return schema.Model.GetRootAs(content, 0).Subgraphs(0)
+
+
+def _all(owner, what):
+    """The elements of a vector in the file."""
+    return [getattr(owner, what)(i) for i in range(getattr(owner, f"{what}Length")())]
+
+
+def _bytes(tensor, rule):
+    return _rounded(math.prod(_all(tensor, "Shape")) * BYTES.get(tensor.Type(), 4), rule)
+
+
+def _rounded(size, rule):
+    return -(-size // rule.alignment) * rule.alignment
+
+
+def planned(lives, rule=LITE):
+    """The end of the last tensor, once each was given a place.
+
+    Args:
+        lives: [(bytes, first operation, last operation)].
+        rule: which goes first of tensors of the same size.
+    """
+    turn = -1 if rule.latest_first else 1
+    placed = []  # (offset, end, first, last)
+    for size, first, last in sorted(lives, key=lambda life: (-life[0], turn * life[1])):
+        offset = 0
+        for begin, end, *_ in sorted(p for p in placed if p[2] <= last and first <= p[3]):
+            if offset + size <= begin:
+                break
+            offset = max(offset, end)
+        placed.append((offset, offset + size, first, last))
+    return max((end for _, end, *_ in placed), default=0)
+
+
 def needed(content):
-    """{"bytes": ..., "how": how it was found} for the bytes of a .tflite file."""
+    """What a microcontroller needs: {"bytes": ..., "how": how it was found} for a .tflite file."""
     bound = estimate(content)
     estimated = "estimated: the tensors laid out as the runtime does, and an allowance for the rest"
     try:
@@ -40,66 +122,23 @@ def measure(content, bound, runtime):
             return False
         return True
 
+    step = MICRO.alignment
     with quiet():  # the runtime complains of each arena that is too small
         low, high = 0, bound
         while not fits(high):
             low, high = high, 2 * high
             if high > 8 * bound:
                 return None
-        while high - low > ALIGNMENT:
-            middle = (low + high) // 2 // ALIGNMENT * ALIGNMENT
+        while high - low > step:
+            middle = (low + high) // 2 // step * step
             low, high = (low, middle) if fits(middle) else (middle, high)
     return high
 
 
 def estimate(content):
-    """Bytes of arena by rule: tensors in the places that a greedy planner gives them, and records.
-
-    The runtime's planner takes tensors by size, the largest first and of equal ones the latest,
-    and gives each the lowest place that is free for as long as it lives.
-    """
-    subgraph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
-    tensors = [subgraph.Tensors(i) for i in range(subgraph.TensorsLength())]
-    scales = sum(t.Quantization().ScaleLength() for t in tensors if t.Quantization())
-    records = BASE + PER_OPERATION * subgraph.OperatorsLength() + PER_SCALE * scales
-    total = (
-        _planned([(_bytes(tensors[t]), *life) for t, life in _lives(subgraph).items()]) + records
-    )
-    return -(-total // ALIGNMENT) * ALIGNMENT
-
-
-def _lives(subgraph):
-    """{tensor: (first, last operation that needs it)} of all that is computed."""
-    count = subgraph.OperatorsLength()
-    lives = {int(t): [0, 0] for t in subgraph.InputsAsNumpy()}
-    for i in range(count):
-        operator = subgraph.Operators(i)
-        for t in operator.OutputsAsNumpy():
-            lives.setdefault(int(t), [i, i])
-        for t in operator.InputsAsNumpy():
-            if int(t) in lives:
-                lives[int(t)][1] = i
-    for t in subgraph.OutputsAsNumpy():
-        lives[int(t)][1] = count
-    return lives
-
-
-def _planned(buffers):
-    """The end of the last of (size, first, last) buffers, placed greedily."""
-    placed = []  # (offset, size, first, last)
-    for size, first, last in sorted(buffers, key=lambda buffer: (-buffer[0], -buffer[1])):
-        offset = 0
-        for other, length, begins, ends in sorted(placed):
-            if begins <= last and first <= ends:
-                if other - offset >= size:
-                    break
-                offset = max(offset, other + length)
-        placed.append((offset, size, first, last))
-    return max(offset + size for offset, size, *_ in placed)
-
-
-def _bytes(tensor):
-    count = 1
-    for side in tensor.ShapeAsNumpy():
-        count *= max(1, int(side))
-    return -(-count * WIDTHS.get(tensor.Type(), 4) // ALIGNMENT) * ALIGNMENT
+    """Bytes of arena on a microcontroller by rule: the tensors in their places, and records."""
+    graph = _graph(content)
+    quantized = [t.Quantization() for t in _all(graph, "Tensors") if t.Quantization()]
+    scales = sum(numbers.ScaleLength() for numbers in quantized)
+    records = BASE + PER_OPERATION * graph.OperatorsLength() + PER_SCALE * scales
+    return _rounded(peak(content, MICRO) + records, MICRO)

@@ -39,14 +39,24 @@ def times(runners, runs):
 
 def ratios(contents, image, *, runs):
     """{name: median CPU time of an image as a share of float32's, or the first's}."""
-    runners = [_runner(models.TFLiteModel(content), image) for content in contents.values()]
+    runners = [runner(models.TFLiteModel(content), image) for content in contents.values()]
     _, seconds = times(runners, runs)
     base = list(contents).index("float32") if "float32" in contents else 0
     shares = np.median(seconds / seconds[:, base, None], axis=0)
     return {name: round(float(share), 4) for name, share in zip(contents, shares, strict=True)}
 
 
-def _runner(model, image):
+def runner(model, image=None):
+    """A function that runs a `models.TFLiteModel` on one image.
+
+    Args:
+        image: uint8 (height, width, channels); default, noise, the same each time.
+
+    Raises:
+        UserError: the model's kernels would end the process on it.
+    """
+    if image is None:
+        image = np.random.default_rng(0).integers(0, 256, model.input_shape, np.uint8)
     if not model.survives(image[None])[0]:
         raise UserError(
             "the reference kernels end the process on an image of noise, to which all of the "
@@ -74,34 +84,34 @@ def measure(files, *, against=None, threads=1, runs=200, reference_kernels=False
     bases = {file: Path(against) if against else _yardstick(file, files) for file in files}
     all_files = list(dict.fromkeys([*bases.values(), *files]))
     options = {"threads": threads, "reference_kernels": reference_kernels}
-    runners = []
-    for file in all_files:
-        model = models.load(file, **options)
-        pixels = np.random.default_rng(0).integers(0, 256, (1, *model.input_shape), np.uint8)
-        runners.append(_runner(model, pixels[0]))
+    runners = [runner(models.load(file, **options)) for file in all_files]
     clock, cpu = (dict(zip(all_files, t.T, strict=True)) for t in times(runners, runs))
     # One thread's CPU time is its latency on an idle machine; several are not idle in turn.
     work = cpu if threads == 1 else clock
-    rows = []
-    for file in all_files:
-        base = bases.get(file, file)
-        size = file.stat().st_size
-        rows.append(
-            {
-                "file": str(file),
-                "base": str(base),
-                "bytes": size,
-                "size_ratio": round(size / base.stat().st_size, 4),
-                "median_ms": round(float(np.median(clock[file])) * 1e3, 4),
-                "p95_ms": round(float(np.percentile(clock[file], 95)) * 1e3, 4),
-                "latency_ratio": round(float(np.median(work[file] / work[base])), 4),
-                "peak_bytes": peak_memory(file, threads),
-                "threads": threads,
-                "kernels": "reference" if reference_kernels else "XNNPACK",
-                "runs": runs,
-            }
-        )
-    return rows
+    how = {
+        "threads": threads,
+        "kernels": "reference" if reference_kernels else "XNNPACK",
+        "runs": runs,
+    }
+    return [
+        _row(file, base, clock[file], work[file] / work[base])
+        | {"peak_bytes": peak_memory(file, threads)}
+        | how
+        for file, base in ((file, bases.get(file, file)) for file in all_files)
+    ]
+
+
+def _row(file, base, seconds, ratios):
+    size = file.stat().st_size
+    return {
+        "file": str(file),
+        "base": str(base),
+        "bytes": size,
+        "size_ratio": round(size / base.stat().st_size, 4),
+        "median_ms": round(float(np.median(seconds)) * 1e3, 4),
+        "p95_ms": round(float(np.percentile(seconds, 95)) * 1e3, 4),
+        "latency_ratio": round(float(np.median(ratios)), 4),
+    }
 
 
 def _yardstick(file, files):

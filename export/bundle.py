@@ -17,6 +17,7 @@ from shlex import quote
 
 from export import (
     c_array,
+    calibration,
     choose,
     model_card,
     models,
@@ -168,7 +169,7 @@ def _card(making):
         "output": {"name": OUTPUT, "shape": [len(making.labels)]},
         "preprocessing": " ".join(decode.__doc__.split("\n\n", 1)[1].split()),
         "data": {"source": known.pop("data"), **known, "split": "test"},
-        "about": asdict(making.options),
+        "about": asdict(making.options) | {"calibration_images": making.calibration_images},
         "versions": {name: version(name) for name in ("tensorflow", "keras", "ai-edge-litert")},
     }
     write_text(making.folder / "labels.txt", "\n".join(making.labels) + "\n")
@@ -186,6 +187,8 @@ def _keras(making):
 
 def _formats(making):
     making.card["formats"] = {}
+    if any(tflite.FORMATS[name].calibrates for name in making.names):
+        calibration.check(making.source, making.calibration_images)
     for name in making.names:
         cli.status(f"making {name}")
         try:

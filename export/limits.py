@@ -25,4 +25,8 @@ class Options:
     author: str = knob("", "who made the model, written into the files")
     license: str = knob("", "under what terms it may be used, such as Apache-2.0")
     version: str = knob("1", "which version of the model this is")
-    calibration_images: int = knob(200, "training images to calibrate integer files with", low=1)
+    calibration_images: int | None = knob(
+        None,
+        "training images to calibrate integer files with (default: 200, or one a class of more)",
+        low=1,
+    )

@@ -44,14 +44,19 @@ class Making:
     def _conversion(self, channels):
         """The `tflite.Conversion` to files that take images of so many channels."""
         folder = self.temporary / f"{channels}_channels"
-        self.frozen.save(folder, batch=1, channels=channels)
-        return tflite.Conversion(folder, models.in_channels(self.calibration, channels))
+        return tflite.conversion(
+            self.frozen, folder, lambda: models.in_channels(self.calibration, channels), channels
+        )
+
+    @property
+    def calibration_images(self):
+        """How many training images calibrate."""
+        return self.options.calibration_images or calibration.usual(len(self.source.classes))
 
     @cached_property
     def calibration(self):
         """Training images of every class, uint8 (n, height, width, channels)."""
-        count = self.options.calibration_images
-        return calibration.images(self.source, self.image_shape, count)
+        return calibration.images(self.source, self.image_shape, self.calibration_images)
 
     @cached_property
     def held_out(self):

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import io
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert import mlir_quantize
 
 from export import calibration
+from export.freeze import Frozen
 from export.graph import CONVERSIONS
 from pipelines.quiet import quiet
 
@@ -24,11 +26,17 @@ class Conversion:
 
     Args:
         saved_model: the folder of a SavedModel with a batch of 1.
-        images: uint8 (n, height, width, channels), for calibration.
+        images: uint8 (n, height, width, channels), for calibration, or a function that gives
+            them: it is called when a format first asks for them.
     """
 
-    def __init__(self, saved_model, images):
-        self.saved_model, self.images = str(saved_model), images
+    def __init__(self, saved_model, images=None):
+        self.saved_model, self._images = str(saved_model), images
+
+    @cached_property
+    def images(self):
+        """The images to calibrate with."""
+        return self._images() if callable(self._images) else self._images
 
     def converter(self, ops=OPS.TFLITE_BUILTINS, *, optimize=True):
         """A converter of the SavedModel that may use no other operations than `ops`."""
@@ -42,8 +50,8 @@ class Conversion:
     def calibrating(self, ops):
         """A converter that measures the range of every tensor on the images."""
         converter = self.converter(ops)
-        images = calibration.pinned(self.images)
-        converter.representative_dataset = lambda: ([image[None]] for image in images)
+        images = self.images
+        converter.representative_dataset = lambda: ([i[None]] for i in calibration.pinned(images))
         return converter
 
     @cached_property
@@ -124,12 +132,34 @@ def onnx(conversion):
     return convert(conversion.saved_model)
 
 
+def conversion(frozen, folder, images=None, channels=None):
+    """Save a `freeze.Frozen` model in an empty folder, and give the `Conversion` of it.
+
+    Args:
+        images: see `Conversion`.
+        channels: of the images that the files take; default, the model's own.
+    """
+    frozen.save(folder, batch=1, channels=channels)
+    return Conversion(folder, images)
+
+
+def of_model(model, name, images=None):
+    """The bytes of one of FORMATS of a Keras model, as `export bundle` makes them.
+
+    Args:
+        images: see `Conversion`; None where the format needs none.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return convert(conversion(Frozen(model), folder, images), name)
+
+
 @dataclass(frozen=True)
 class Format:
     """How a format is made, and what may be asked of its files."""
 
     make: Callable  # Conversion -> bytes of the file
     in_float: frozenset | None = None  # operations that may touch a float tensor; None, all
+    calibrates: bool = False  # asks for images
     grey: bool = False  # a network of grey images keeps its one channel
     needs: tuple[str, ...] = ()  # packages beyond requirements.txt
     suffix: str = ".tflite"
@@ -141,9 +171,9 @@ FORMATS = {
     "float32": Format(float32),
     "float16": Format(float16),
     "dynamic_wi8": Format(dynamic_wi8),
-    "uint8": Format(uint8, frozenset()),
-    "int8": Format(int8, frozenset(), grey=True),
-    "int16x8": Format(int16x8, frozenset(CONVERSIONS), usual=False),
+    "uint8": Format(uint8, frozenset(), calibrates=True),
+    "int8": Format(int8, frozenset(), calibrates=True, grey=True),
+    "int16x8": Format(int16x8, frozenset(CONVERSIONS), calibrates=True, usual=False),
     "wi4": Format(wi4, usual=False),
     "onnx": Format(onnx, grey=True, needs=ONNX, suffix=".onnx", usual=False),
 }

@@ -6,14 +6,10 @@ work ends before others are let in, long work does not, and that would not cance
 """
 
 import statistics
-import tempfile
 import time
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from export import models, tflite
-from export.freeze import Frozen
+from export import bench, models, tflite
 from keras_cnns.registry import build_for_pixels
 
 REFERENCE = "resnet20_cifar"  # 41 million MACs, as a float32 .tflite on one thread
@@ -55,25 +51,7 @@ class Stopwatch:
 def stopwatch():
     """A Stopwatch whose reference is REFERENCE."""
     model = build_for_pixels(REFERENCE)
-    return Stopwatch(once(converted(model, "float32", None)))
-
-
-def converted(model, form, images):
-    """The bytes of a model's .tflite file.
-
-    Args:
-        images: uint8 (n, height, width, channels) to calibrate on, for formats that need it.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        Frozen(model).save(folder, batch=1)
-        return tflite.convert(tflite.Conversion(folder, images), form)
-
-
-def once(content):
-    """A function that runs a .tflite file on one image, on one thread."""
-    phone = models.TFLiteModel(content)
-    phone.predict(np.zeros((1, *phone.input_shape), np.uint8))
-    return phone.interpreter.invoke
+    return Stopwatch(bench.runner(models.TFLiteModel(tflite.of_model(model, "float32"))))
 
 
 def batches(model, size):

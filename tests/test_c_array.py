@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from export import arena, c_array, models
+from export import c_array, models
 
 FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
@@ -119,22 +119,3 @@ def test_the_headers_serve_cpp_and_name_each_operation_once(bundled, tmp_path):
 def test_operations_have_the_names_of_the_runtimes_resolver(op, name):
     assert op in c_array.KERNELS
     assert c_array.camel(op) == name
-
-
-def test_the_arena_is_planned_greedily():
-    # Three tensors of 100 in a chain need two places; the small one fits beside them.
-    assert arena._planned([(100, 0, 1), (100, 1, 2), (100, 2, 3), (20, 0, 3)]) == 220
-    # The largest goes first, to the bottom; those that never meet it share its place.
-    assert arena._planned([(64, 0, 0), (128, 1, 2), (64, 3, 3)]) == 128
-
-
-def test_the_arena_is_measured_where_it_can_be(bundled):
-    runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
-    content = (bundled / "model_int8.tflite").read_bytes()
-    bound = arena.estimate(content)
-    measured = arena.measure(content, bound, runtime)
-    assert 0.75 * bound < measured <= bound
-    assert arena.needed(content) == {
-        "bytes": measured,
-        "how": "measured by tflite-micro on a 64-bit machine; one of 32 bits needs less",
-    }

@@ -1,5 +1,6 @@
 """Calibration, the doctor, the choice of a format, and what bad input gets for an answer."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from export import bundle, calibration, choose, doctor, freeze, graph, models, tflite
 from export.limits import Limits, Options
+from pipelines import dataset
 from pipelines.errors import EnvironmentFault, UserError
 
 QUICK = Limits(max_drop=2.0, images=120, reference_images=10)
@@ -40,6 +42,48 @@ def test_too_few_calibration_images_are_refused(digits):
         calibration.images(digits, (32, 32, 1), 4)
     assert caught.value.exit_code == 2
     assert len(calibration.images(digits, (32, 32, 1), 10)) == 10
+
+
+@pytest.fixture(scope="module")
+def many(digits):
+    """A source of 210 classes, each of one training image, and a network for it."""
+    count = 210
+    some = dataset.subset(digits.splits["train"], np.arange(count))
+    one_each = dataclasses.replace(some, labels=np.arange(count, dtype=np.int32))
+    splits = dict.fromkeys(digits.splits, one_each)
+    names = tuple(f"class {i:03}" for i in range(count))
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(8, 3)(image))
+    model = keras.Model(image, keras.layers.Dense(count)(x))
+    return dataclasses.replace(digits, classes=names, splits=splits), model
+
+
+def test_images_are_drawn_for_the_formats_that_ask_for_them(many):
+    def none():
+        raise AssertionError("drawn")
+
+    kinds = {n: kind for n, kind in tflite.FORMATS.items() if not tflite.missing(n)}
+    for name, kind in kinds.items():
+        if kind.calibrates:
+            with pytest.raises(AssertionError, match="drawn"):
+                tflite.of_model(many[1], name, none)
+        else:
+            assert tflite.of_model(many[1], name, none)
+
+
+def test_more_classes_than_the_usual_images_are_calibrated_by_one_a_class(many, tmp_path):
+    source, model = many
+    model.save(tmp_path / "m.keras")
+    lenient = Limits(max_drop=100, images=20, reference_images=4)
+
+    def made(names, options):
+        arguments = (tmp_path / "m.keras", None, source, names, lenient, options, "size")
+        return bundle.try_formats(*arguments)
+
+    assert "uint8" in made(["uint8"], Options())["formats"]
+    assert "float32" in made(["float32"], Options(calibration_images=4))["formats"]
+    with pytest.raises(UserError, match="--calibration-images 200: .* too few .* 210 classes"):
+        made(["float32", "uint8"], Options(calibration_images=200))
 
 
 @pytest.fixture(scope="module")

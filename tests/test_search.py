@@ -11,7 +11,7 @@ import yaml
 
 from keras_cnns.commands.search import retrained_line
 from keras_cnns.found import widths as widths_in
-from keras_cnns.search import arena, front, objectives, page, pareto, retrain, work
+from keras_cnns.search import front, objectives, page, pareto, retrain, work
 from keras_cnns.search.results import DONE, FAILED, HALTED, REFUSED, refusals
 from keras_cnns.search.session import Session, begin
 from keras_cnns.search.settings import ORACLES, Search
@@ -323,31 +323,6 @@ def test_an_oracle_killed_between_two_files_takes_up_every_trial_once(
     tuner = work.Tuner(again, tmp_path / "s" / "oracle")
     assert sorted(tuner.oracle.end_order) == sorted(tuner.oracle.trials)
     assert len(tuner.oracle.completed()) == 4
-
-
-# Memory of the tensors
-
-
-@pytest.mark.parametrize(
-    "lives, bytes_",
-    [
-        ([(64, 0, 1), (128, 1, 2), (64, 2, 3)], 192),
-        ([(64, 0, 0), (64, 1, 1)], 64),
-        ([(128, 0, 3), (64, 0, 1), (64, 2, 3)], 192),
-        ([(64, 0, 2), (64, 1, 3), (64, 2, 4)], 192),
-        ([], 0),
-    ],
-)
-def test_the_arena_is_planned_as_by_hand(lives, bytes_):
-    assert arena.planned(lives) == bytes_
-
-
-def test_the_arena_of_a_file_lies_between_its_largest_step_and_all_of_it(bundled):
-    content = (bundled / "model_uint8.tflite").read_bytes()
-    lives = arena.lifetimes(content)
-    steps = range(max(last for *_, last in lives) + 1)
-    least = max(sum(size for size, a, b in lives if a <= step <= b) for step in steps)
-    assert least <= arena.peak(content) < sum(size for size, *_ in lives)
 
 
 def test_a_file_is_measured_beside_the_reference(bundled, tmp_path, alone):

@@ -107,15 +107,16 @@ def measure(row, model, watch, form, images=None):
 
     Latency is that of one image on one thread, throughput that of a batch on one core.
     """
+    from export import bench, models, tflite
     from keras_cnns import speed
 
     model = model or build_for_pixels(row["model"])
     shape = model.input_shape[1:]
     if images is None:
         images = np.random.default_rng(0).integers(0, 256, (CALIBRATION, *shape), np.uint8)
-    content = speed.converted(model, form, images)
+    content = tflite.of_model(model, form, images)
     # In seconds only when all are measured: the reference's median is then that of them all.
-    row["latency_ratio"] = watch.ratio(speed.once(content))
+    row["latency_ratio"] = watch.ratio(bench.runner(models.TFLiteModel(content)))
     row["batch_ratio"] = watch.ratio(speed.batches(model, BATCH), rounds=5)
     row["format"], row["bytes"] = form, len(content)
     row["macts"] = _activations(model)

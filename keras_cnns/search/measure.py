@@ -1,13 +1,9 @@
 """What a candidate costs on a device: its .tflite by the frozen route, and how fast that is."""
 
-import tempfile
-
 import numpy as np
 
-from export import bench, calibration, models, tflite
-from export.freeze import Frozen
+from export import arena, bench, calibration, models, tflite
 from keras_cnns import complexity, registry
-from keras_cnns.search import arena
 from pipelines.files import whole_file
 
 FORMAT = "uint8"
@@ -29,15 +25,12 @@ class Bench:
 
     def convert(self, model):
         """The full-integer .tflite of a Keras model, as `export bundle` makes it."""
-        with tempfile.TemporaryDirectory() as folder:
-            Frozen(model).save(folder, batch=1)
-            images = self._calibration(tuple(model.input_shape[1:]))
-            return tflite.convert(tflite.Conversion(folder, images), FORMAT)
+        return tflite.of_model(model, FORMAT, self._calibration(tuple(model.input_shape[1:])))
 
     def _calibration(self, shape):
         if shape not in self._images:
             source = self.session.source
-            count = max(CALIBRATION, len(source.classes))
+            count = calibration.usual(len(source.classes), CALIBRATION)
             self._images[shape] = calibration.images(source, shape, count)
         return self._images[shape]
 
@@ -48,7 +41,7 @@ class Bench:
             {"latency": CPU time of an image as a share of the reference's, the median over the
             rounds; "latency_ms", "reference_ms": medians by the clock}; one thread, this machine.
         """
-        runners = [self._runner(content), self._runner(self.reference)]
+        runners = [bench.runner(models.TFLiteModel(c)) for c in (content, self.reference)]
         rounds = self.session.search.rounds
         clock, cpu = bench.times(runners, rounds)
         more = min(int(SECONDS / cpu.sum(1).mean()), MOST)
@@ -60,12 +53,6 @@ class Bench:
             "latency_ms": round(float(mine), 4),
             "reference_ms": round(float(its), 4),
         }
-
-    def _runner(self, content):
-        model = models.TFLiteModel(content)
-        image = np.random.default_rng(0).integers(0, 256, (1, *model.input_shape), np.uint8)
-        model.predict(image)
-        return model.interpreter.invoke
 
     @property
     def reference(self):
