@@ -35,7 +35,7 @@ def import_checkpoint(variant, checkpoint, classes, labels, file, out):
     if labels and len(labels) != classes:
         raise UserError(f"there are {len(labels)} labels and {classes} classes")
     model = registry.build_for_pixels(
-        variant.name, classes, pixels=weights.pixels(checkpoint, bare)
+        variant.name, classes, pixels=weights.pixels(checkpoint, bare.name)
     )
     dropped = weights.copy(model, checkpoint, variant.renames)
     height, _, channels = variant.input_shape

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import re
 from pathlib import Path
 
@@ -125,16 +126,16 @@ def copy(model, checkpoint, renames=()):
         except ValueError as error:
             raise WeightsError(f"the file does not fit {model.name}: {error}") from error
     modules = {}
-    for key, array in checkpoint.items():
+    for key in checkpoint:
         module, part = _split(key)
         name = _renamed(module, renames)
         if name is not None and part != "num_batches_tracked":
-            modules.setdefault(name, {})[part] = np.asarray(array)
+            modules.setdefault(name, {})[part] = key
     targets = {layer.name: layer for layer in model.layers if layer.weights}
     dropped = [
         name
         for name in _heads(model)
-        if _classes(modules.get(name)) not in (None, targets[name].units)
+        if _classes(modules.get(name), checkpoint) not in (None, targets[name].units)
     ]
     for name in dropped:
         modules.pop(name, None)
@@ -143,24 +144,26 @@ def copy(model, checkpoint, renames=()):
     if missing or extra:
         raise WeightsError(
             f"the checkpoint does not fit {model.name}: it lacks "
-            f"{_few(missing)}, and has no place for {_few(extra)}"
+            f"{few(missing)}, and has no place for {few(extra)}"
         )
     for name, layer in targets.items():
         parts = modules[name]
         wanted = PARTS[type(layer).__name__][: len(layer.weights)]
         if set(parts) != set(wanted):
             raise WeightsError(f"{name} wants {list(wanted)}, the checkpoint has {sorted(parts)}")
-        arrays = [_keras_layout(layer, parts[part]) for part in wanted]
-        for weight, array in zip(layer.weights, arrays, strict=True):
+        keys = [parts[part] for part in wanted]
+        arrays = [_keras_layout(layer, np.asarray(checkpoint[key])) for key in keys]
+        for weight, array, key in zip(layer.weights, arrays, keys, strict=True):
             if tuple(weight.shape) != array.shape:
                 raise WeightsError(
-                    f"{name} wants {tuple(weight.shape)}, the checkpoint has {array.shape}"
+                    f"{name} wants {tuple(weight.shape)}, the checkpoint has {array.shape}: its "
+                    f"{key}, in Keras' order, does not fit {model.name} of this size"
                 )
         layer.set_weights(arrays)
     return dropped
 
 
-def _few(names):
+def few(names):
     """Some of many names, and how many there are."""
     if not names:
         return "nothing"
@@ -179,8 +182,11 @@ def head_classes(checkpoint, model, renames=()):
     return None
 
 
-def pixels(checkpoint, model):
+def pixels(checkpoint, name):
     """(scale, offset) of the pixels that a checkpoint was trained with; None, as the variant says.
+
+    Args:
+        name: of the network that takes it.
 
     Raises:
         WeightsError: a file of Keras for another network.
@@ -188,7 +194,7 @@ def pixels(checkpoint, model):
     if not isinstance(checkpoint, weights_keras.Layers):
         return None
     try:
-        return weights_keras.origin(model.name).pixels
+        return weights_keras.origin(name).pixels
     except ValueError as error:
         raise WeightsError(str(error)) from error
 
@@ -199,9 +205,9 @@ def _heads(model):
     return [layer.name for layer in operations if isinstance(layer, keras.layers.Dense)]
 
 
-def _classes(parts):
+def _classes(parts, checkpoint):
     # A head that the checkpoint lacks altogether is an error, told by the caller.
-    return len(parts["weight"]) if parts and "weight" in parts else None
+    return len(checkpoint[parts["weight"]]) if parts and "weight" in parts else None
 
 
 def _split(key):
@@ -225,16 +231,22 @@ def _renamed(name, renames):
 
 
 def _keras_layout(layer, array):
-    """Torch's (out, in, height, width) as Keras' (height, width, in, out); biases as they are."""
+    """Torch's (out, in, height, width) as Keras' (height, width, in, out); biases as they are.
+
+    What cannot be of this layer comes out in a shape that is not the layer's.
+    """
+    if array.ndim == 0 or array.size == 0:
+        return array
     if type(layer).__name__ == "DepthwiseConv2D" and array.ndim == 4:
         channels = layer.input.shape[-1]
-        array = array.reshape(channels, -1, *array.shape[2:])  # torch: (channels * m, 1, h, w)
-        return array.transpose(2, 3, 0, 1)
+        if len(array) % channels == 0:  # torch: (channels * m, 1, h, w)
+            array = array.reshape(channels, -1, *array.shape[2:])
+            return array.transpose(2, 3, 0, 1)
     if type(layer).__name__ == "Embedding":
         return array.reshape(-1, array.shape[-1])  # torch: (1, positions, channels)
     if type(layer).__name__ == "Conv2D":  # a line's convolution, or a dense layer on 1x1 pixels
         array = array.reshape(*array.shape, *(1,) * (4 - array.ndim)) if array.ndim > 1 else array
-    if array.ndim == 4 and type(layer).__name__ == "Dense":
+    if array.shape[2:] == (1, 1) and type(layer).__name__ == "Dense":
         array = array[:, :, 0, 0]  # some references classify by a 1x1 convolution
     if array.ndim == 4:
         return array.transpose(2, 3, 1, 0)
@@ -243,7 +255,8 @@ def _keras_layout(layer, array):
     source = layer.input._keras_history.operation
     while isinstance(source, keras.layers.Dropout):
         source = source.input._keras_history.operation
-    if isinstance(source, keras.layers.Flatten):  # torch flattens channels first
+    flat = isinstance(source, keras.layers.Flatten)
+    if flat and array.shape[1:] == (math.prod(source.input.shape[1:]),):  # torch: channels first
         height, width, channels = source.input.shape[1:]
         array = array.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
         array = array.reshape(-1, height * width * channels)

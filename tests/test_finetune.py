@@ -8,6 +8,7 @@ import pytest
 
 from export import models
 from keras_cnns import registry
+from keras_cnns.training.initial import Initial
 from keras_cnns.training.job import Job
 from keras_cnns.training.recipes import Finetune, Optimizer, Training
 from keras_cnns.training.train import train
@@ -93,6 +94,78 @@ def test_weights_of_another_network_are_refused(digits, trained, tmp_path):
     with pytest.raises(UserError, match="does not fit resnet20_cifar"):
         train("resnet20_cifar", digits, settings, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+SIZE = (8, 8, 3)
+
+
+def kept(name, path, *, classes=10, widths=None, shape=SIZE):
+    """A .keras file as a training keeps it: the main head alone."""
+    model = registry.build_for_pixels(name, classes, shape, widths)
+    model = keras.Model(model.input, model.outputs[0], name=model.name)
+    model.save(path)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "message"),
+    [
+        ("resnet32_cifar", "resnet20_cifar", "no place for its layer1_3_conv1"),
+        ("resnet20_cifar", "resnet32_cifar", "lacks layer1_3_conv1"),
+        ("resnet20_cifar+depths=2,3,3", "resnet20_cifar", "lacks layer1_2_conv1"),
+        ("resnet20_cifar", "resnet20_cifar+depths=2,3,3", "no place for its layer1_2_conv1"),
+    ],
+)
+def test_layers_left_over_on_either_side_are_an_error(given, wanted, message, tmp_path):
+    kept(given, tmp_path / "x.keras")
+    model = registry.build_for_pixels(wanted, 10, SIZE)
+    with pytest.raises(UserError, match="does not fit") as error:
+        Initial(tmp_path / "x.keras", registry.find(wanted)).fill(model)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("classes", [10, 7])
+def test_other_widths_are_an_error_whatever_the_classes(classes, tmp_path):
+    kept("resnet20_cifar", tmp_path / "x.keras", widths=(1, 1, 0.5))
+    model = registry.build_for_pixels("resnet20_cifar", classes, SIZE)
+    with pytest.raises(UserError, match="of other shapes are its layer3_0_conv1, .* layers\\)"):
+        Initial(tmp_path / "x.keras", registry.find("resnet20_cifar")).fill(model)
+
+
+@pytest.mark.parametrize("classes", [10, 7])
+@pytest.mark.parametrize("name", ["resnet20_cifar", "resnet20_cifar+depths=2,3,3"])
+def test_a_network_that_a_search_found_begins_from_its_own_weights(name, classes, tmp_path):
+    """With its widths and depths; for other classes all but the head."""
+    theirs = kept(name, tmp_path / "x.keras", widths=(1, 0.5, 1))
+    model = registry.build_for_pixels(name, classes, SIZE, (1, 0.5, 1))
+    initial = Initial(tmp_path / "x.keras", registry.find(name))
+    dropped = initial.fill(model)
+    assert dropped == ([] if classes == 10 else ["fc"])
+    for layer in model.layers:
+        if layer.name not in dropped:
+            for mine, given in zip(
+                layer.get_weights(), theirs.get_layer(layer.name).get_weights(), strict=True
+            ):
+                np.testing.assert_array_equal(mine, given)
+
+
+def test_auxiliary_heads_which_no_kept_model_has_are_drawn_and_named(tmp_path):
+    name, shape, widths = "googlenet_torchvision_aux", (32, 32, 3), (0.1,) * 4
+    kept(name, tmp_path / "x.keras", shape=shape, widths=widths)
+    model = registry.build_for_pixels(name, 10, shape, widths)
+    dropped = Initial(tmp_path / "x.keras", registry.find(name)).fill(model)
+    assert dropped
+    assert all(layer.startswith("aux") for layer in dropped)
+
+
+def test_another_network_of_the_same_weights_is_told(digits, tmp_path):
+    kept("plain20_cifar", tmp_path / "x.keras", classes=7, shape=(8, 8, 1))
+    settings = Training(image_size=8, weights=str(tmp_path / "x.keras"))
+    job = Job("resnet20_cifar", digits, settings)
+    assert [sentence.rpartition("/")[2] for sentence in job.told] == [
+        "x.keras is a plain20_cifar; its weights fit resnet20_cifar",
+        "x.keras has none that fit: fc",
+    ]
 
 
 def test_the_recipe_and_widths_on_the_command_line(run, trained, tmp_path):

@@ -83,6 +83,57 @@ def test_what_does_not_fit_is_refused_in_words(words, status, message, run, chec
     assert not out.exists()
 
 
+def torch_like(model):
+    """Arrays of ones under torch's names and in its layout, of a chain of layers."""
+    found = {}
+    for layer in model.layers:
+        for part, weight in zip(
+            weights.PARTS.get(type(layer).__name__, ()), layer.weights, strict=False
+        ):
+            shape = tuple(weight.shape)
+            if type(layer).__name__ == "DepthwiseConv2D" and len(shape) == 4:
+                shape = (shape[2] * shape[3], 1, *shape[:2])
+            else:
+                shape = {4: shape[:-3:-1] + shape[:2], 2: shape[::-1]}.get(len(shape), shape)
+            found[f"{layer.name}.{part}"] = np.ones(shape, np.float32)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "key", "shape", "message"),
+    [
+        # The dense layer behind a Flatten: another size of image, other tensors, nothing at all.
+        ("lenet", 28, None, None, "fc1 wants (400, 120), the checkpoint has (576, 120): its fc1.w"),
+        ("lenet", 32, "fc1.weight", (120, 7), "(7, 120): its fc1.weight"),
+        ("lenet", 32, "fc1.weight", (120, 576, 1), "(1, 576, 120): its fc1.weight"),
+        ("lenet", 32, "fc1.weight", (120, 0), "(120, 0): its fc1.weight"),
+        ("lenet", 32, "fc2.weight", (84, 120, 3, 3), "(3, 3, 120, 84): its fc2.weight"),
+        ("lenet", 32, "fc2.weight", (), "the checkpoint has (): its fc2.weight"),
+    ],
+)
+def test_a_tensor_of_another_size_is_named_with_both_shapes(name, size, key, shape, message):
+    model = registry.build(name, 10, (size, size, 1))
+    checkpoint = torch_like(registry.build(name))
+    if key:
+        checkpoint[key] = np.ones(shape, np.float32)
+    with pytest.raises(weights.WeightsError) as error:
+        weights.copy(model, checkpoint)
+    assert message in str(error.value)
+    assert f" wants {tuple(model.get_layer((key or 'fc1.weight')[:3]).kernel.shape)}" in str(
+        error.value
+    )
+
+
+def test_a_depthwise_tensor_of_another_number_of_channels_is_named():
+    name, shape = "mobilenet_v1_0.5", (32, 32, 3)
+    model = registry.build(name, 10, shape, None)
+    checkpoint = torch_like(model)
+    layer = next(x for x in model.layers if type(x).__name__ == "DepthwiseConv2D")
+    checkpoint[f"{layer.name}.weight"] = np.ones((7, 1, 3, 3), np.float32)
+    with pytest.raises(weights.WeightsError, match=rf"{layer.name} wants .*\(3, 3, 1, 7\)"):
+        weights.copy(model, checkpoint)
+
+
 def test_a_pth_needs_torch_and_may_hold_tensors_alone(tmp_path):
     file = tmp_path / "x.pth"
     file.write_bytes(b"x")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from keras_cnns import weights
+from keras_cnns.derived import base_of
 from pipelines.errors import UserError
 
 
@@ -27,7 +28,7 @@ class Initial:
 
             self.path = trained.find(self.path, suffixes=(".keras",)).path
         if self.path.suffix == ".keras" and self.path.is_file():
-            self.model = _ours(self.path, variant)
+            self.model = _ours(self.path)
         if self.model is None:
             self.checkpoint = weights.read(self.path)
 
@@ -35,9 +36,7 @@ class Initial:
     def pixels(self):
         """(scale, offset) of the pixels that they were trained with; None, the variant's own."""
         if self.model is None:
-            from keras_cnns import registry
-
-            return weights.pixels(self.checkpoint, registry.build(self.variant.name))
+            return weights.pixels(self.checkpoint, base_of(self.variant.name))
         layer = self.model.get_layer("normalize")
         return layer.scale, layer.offset
 
@@ -45,47 +44,73 @@ class Initial:
         """Copy them into `model`.
 
         Returns:
-            Names of the layers that tell other classes apart, and stay as they were drawn.
+            Names of the layers that stay as they were drawn: a head for other classes, and the
+            auxiliary heads where the file has none.
 
         Raises:
-            WeightsError, UserError: they do not fit.
+            WeightsError, UserError: a layer is left over on either side, or has another shape.
         """
         if self.model is None:
             return weights.copy(model, self.checkpoint, self.variant.renames)
-        given = {layer.name: layer for layer in self.model.layers if layer.weights}
-        heads, dropped = head_layers(model), []
-        for layer in (layer for layer in model.layers if layer.weights):
-            found = given.get(layer.name)
-            shapes = [tuple(w.shape) for w in layer.weights]
-            if found and shapes == [tuple(w.shape) for w in found.weights]:
-                layer.set_weights(found.get_weights())
-            elif layer.name in heads or (found is None and _is_auxiliary(layer, model)):
-                dropped.append(layer.name)
-            else:
-                raise UserError(
-                    f"{self.path} does not fit {model.name}: its {layer.name} is "
-                    f"{[tuple(w.shape) for w in found.weights] if found else 'missing'}, "
-                    f"{shapes} is wanted"
-                )
+        given, wanted = _with_weights(self.model), _with_weights(model)
+        spared = head_layers(model) if _classes(self.model) != _classes(model) else set()
+        other = [n for n in wanted if n in given and _shapes(wanted[n]) != _shapes(given[n])]
+        missing = [name for name in wanted if name not in given]
+        if faults := [
+            *_listed("it lacks", missing, _auxiliary(model)),
+            *_listed("there is no place for its", given, wanted),
+            *_listed("of other shapes are its", other, spared),
+        ]:
+            raise UserError(
+                f"{self.path}, a {self.model.name}, does not fit {model.name}: {'; '.join(faults)}"
+            )
+        dropped = [*other, *missing]
+        for name in wanted.keys() - dropped:
+            wanted[name].set_weights(given[name].get_weights())
         return dropped
 
+    def told(self, model, dropped):
+        """What the user should know of `fill`, as sentences."""
+        if self.model and base_of(self.model.name) != base_of(model.name):
+            yield f"{self.path} is a {self.model.name}; its weights fit {model.name}"
+        if dropped:
+            yield f"drawn anew, since {self.path} has none that fit: {', '.join(dropped)}"
 
-def _ours(path, variant):
-    """The model of a .keras file, if its layers are named as those of our networks."""
+
+def _ours(path):
+    """The model of a .keras file, if it takes pixels as those of our trainings do."""
     from export.models import load_keras
 
     model = load_keras(path)
     return model if any(layer.name == "normalize" for layer in model.layers) else None
 
 
-def _is_auxiliary(layer, model):
-    """Whether a layer serves a head for training alone, which a kept model lacks."""
+def _listed(fault, names, spared):
+    """The fault of those names that are not spared, if there are any."""
+    names = [name for name in names if name not in spared]
+    return [f"{fault} {weights.few(names)}"] if names else []
+
+
+def _with_weights(model):
+    return {layer.name: layer for layer in model.layers if layer.weights}
+
+
+def _shapes(layer):
+    return [tuple(weight.shape) for weight in layer.weights]
+
+
+def _classes(model):
+    return model.outputs[0].shape[-1]
+
+
+def _auxiliary(model):
+    """Names of the layers that serve heads for training alone, which a kept model lacks."""
     import keras
 
     if len(model.outputs) == 1:
-        return False
+        return set()
     served = keras.Model(model.inputs, model.outputs[0])
-    return layer not in served.layers
+    return _with_weights(model).keys() - {layer.name for layer in served.layers}
 
 
 def head_layers(model):

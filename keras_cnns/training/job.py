@@ -54,7 +54,7 @@ class Job:
         self.chief = devices.is_chief()
         self.shape = self._shape()
         self._count_steps()
-        self.pixels, self.dropped = pixels, []
+        self.pixels, self.dropped, self.told = pixels, [], []
         self._build(fill)
         self.phases = self._phases()
         self.plateau = tf.Variable(1.0, trainable=False)
@@ -98,6 +98,7 @@ class Job:
             self.serving = keras.Model(self.whole.input, self.whole.outputs[0], name=self.name)
         if initial:
             self.dropped = initial.fill(self.model)
+            self.told = list(initial.told(self.model, self.dropped))
 
     def _wants(self, fill):
         return fill and self.settings.weights is not None

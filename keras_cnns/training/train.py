@@ -50,8 +50,8 @@ def train(name, source, settings, out, *, recipe="plain", bar=False):
     if devices.is_chief():
         run.claim(out)
     job = Job(name, source, settings)
-    if job.dropped:
-        progress.say(f"drawn anew, for other classes: {', '.join(job.dropped)}")
+    for sentence in job.told:
+        progress.say(sentence)
     if not job.chief:
         return _follow(job, out, _config(job, recipe, xla=False))
     out.mkdir(parents=True, exist_ok=True)
