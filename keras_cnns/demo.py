@@ -76,7 +76,8 @@ def clear(out):
     config = trained.config_of(out)
     if config:
         told = {name: config.get(name) for name in ("seed", "image_size")}
-        wanted = (NETWORK, SOURCE, replace(recipes.RECIPES[RECIPE], **told))
-        if (config.get("model"), config.get("data"), recipes.of_config(config)) != wanted:
+        wanted = replace(recipes.RECIPES[RECIPE], **told)
+        is_ours = (config.get("model"), config.get("data")) == (NETWORK, SOURCE)
+        if not is_ours or recipes.of_config(config) != wanted:
             raise UserError(f"{out} holds a run that is no demo; name a new folder with --out")
     shutil.rmtree(out, ignore_errors=True)

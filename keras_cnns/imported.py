@@ -32,8 +32,11 @@ def import_checkpoint(variant, checkpoint, classes, labels, file, out):
     bare = registry.build(variant.name)
     own = weights.head_classes(checkpoint, bare, variant.renames)
     classes = classes or own or variant.classes
-    if labels and len(labels) != classes:
-        raise UserError(f"there are {len(labels)} labels and {classes} classes")
+    if labels is not None and len(labels) != classes:
+        raise UserError(
+            f"there are {len(labels)} labels and {classes} classes; a file of labels has a "
+            "line for each class, in the order of the network's outputs"
+        )
     model = registry.build_for_pixels(
         variant.name, classes, pixels=weights.pixels(checkpoint, bare.name)
     )

@@ -6,6 +6,7 @@ only one group has a knob of that name, the name alone will do.
 """
 
 import dataclasses
+import math
 from typing import NamedTuple, get_args, get_origin, get_type_hints
 
 from pipelines.errors import UserError, did_you_mean
@@ -82,13 +83,24 @@ def resolve(base, changes):
             clear; or nested mappings, as in a YAML file.
 
     Raises:
-        UserError: an unknown knob, a value of the wrong type, out of range or not a choice.
+        UserError: an unknown knob, a value of the wrong type, out of range or not a choice, or
+            values that do not go together.
     """
     known = knobs(type(base))
     for name, value in flat(changes).items():
         knob = known[_full_name(name, known)]
         base = _replaced(base, knob.name.split("."), _checked(knob, value))
+    _check_together(base)
     return base
+
+
+def _check_together(settings):
+    """Let a dataclass or a group of it refuse values that do not go together, by its `check`."""
+    for field in dataclasses.fields(settings):
+        if dataclasses.is_dataclass(group := getattr(settings, field.name)):
+            _check_together(group)
+    if hasattr(settings, "check"):
+        settings.check()
 
 
 def flat(settings):
@@ -160,14 +172,15 @@ def _checked(knob, value):
 def _checked_one(knob, value):
     try:
         value = _converted(knob.type, value)
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, OverflowError):
         wanted = {int: "a whole number", float: "a number", bool: "yes or no", str: "text"}
         raise UserError(f"{knob.name} is {wanted[knob.type]}, not {value!r}") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{knob.name} is a finite number, not {value}")
     low, high, choices = (knob.field.metadata[key] for key in ("low", "high", "choices"))
     if choices is not None and value not in choices:
         raise UserError(f"{knob.name} cannot be {value!r}; {did_you_mean(value, choices)}")
-    # Written so that a NaN, which no comparison holds for, is refused too.
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
+    if (low is not None and value < low) or (high is not None and value > high):
         limits = " and ".join(
             f"{word} {limit}"
             for word, limit in (("at least", low), ("at most", high))

@@ -310,6 +310,17 @@ def test_a_stopped_one_goes_on_and_repeats_nothing(done, event, tmp_path, run):
     assert "Does batch normalization help?" in output and "--seeds 4" in output
 
 
+def test_the_same_words_take_an_experiment_up(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = NAMED | {"data": "folder:x", "data_dir": "sets"}
+    changes = {"weights": "w.npz"}
+    more = {"full": False, "recipe": None, "seeds": None}
+    begin("e", "depth", changes=changes, named=named, **more).write()
+    assert Session.open("e", "depth", changes=changes, named=named).config["seeds"] == 3
+    with pytest.raises(UserError, match="begun with data_dir=.*/sets, not .*/others"):
+        Session.open("e", named={"data_dir": "others"})
+
+
 def test_other_settings_are_refused_on_the_way(done, run):
     out, _ = done
     with pytest.raises(UserError, match="begun with epochs=1, not 3"):

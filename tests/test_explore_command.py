@@ -5,9 +5,11 @@ import json
 import keras
 import numpy as np
 import pytest
+import yaml
 
 from keras_cnns.explore.kanerva_training import corrupt, covered, draw_noise
 from keras_cnns.explore.settings import SUBJECTS
+from pipelines.sources import open_source, recorded
 
 SHORT = {
     "hypernetwork": ["epochs=1"],
@@ -49,6 +51,8 @@ def test_the_model_of_a_hypernetwork_is_a_plain_network_like_any_other(few, run,
     out = tmp_path / "run"
     words = ("--data", f"folder:{few}", "--out", out, "epochs=1")
     assert run("keras_cnns", "explore", "hypernetwork", *words)[0] == 0
+    config = yaml.safe_load((out / "config.yaml").read_text())
+    assert config.items() >= recorded.record(open_source(f"folder:{few}")).items()
     status, output, errors = run("keras_cnns", "evaluate", out, "--json")
     assert status == 0, errors
     assert json.loads(output.splitlines()[-1])["images"] == 8

@@ -8,6 +8,7 @@ import pytest
 
 from export import models
 from keras_cnns import registry
+from keras_cnns.training import recipes
 from keras_cnns.training.initial import Initial
 from keras_cnns.training.job import Job
 from keras_cnns.training.recipes import Finetune, Optimizer, Training
@@ -196,18 +197,39 @@ def test_the_recipe_and_widths_on_the_command_line(run, trained, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "config",
+    [
+        {"epochs": 5, "learning_rate": 0.5},  # a knob by its last part, as key=value has it
+        {"epochs": 5, "optimizer.learning_rate": 0.5, "found": {"search": "s"}},
+        {"epochs": 5, "optimizer": {"learning_rate": 0.5}, "weights_sha256": "0", "xla": True},
+    ],
+)
+def test_a_file_of_settings_names_knobs_as_words_do(config):
+    training = recipes.of_config(config | {"model": "lenet", "bad_images": "skip"})
+    assert (training.epochs, training.optimizer.learning_rate) == (5, 0.5)
+
+
+@pytest.mark.parametrize(
     "words, message",
     [
         (["--widths", "x.yaml"], "no file x.yaml of widths"),
         (["--widths", "1,1"], "takes"),
         (["--weights", "x.keras"], "no file x.keras"),
         (["--config", "x.yaml"], "no file x.yaml"),
+        (["--config", "epocs: 50"], "is named 'epocs'; did you mean epochs"),
+        (["--config", "modle: lenet"], "is named 'modle'; did you mean model"),
+        (["--config", "optimizer: {momentun: 1}"], "did you mean optimizer.momentum"),
+        (["--config", "1: 2"], "no setting of a training is named 1;"),
+        (["--config", "epocs: 50", "--recipe", "plain"], "did you mean epochs"),
         (["augment=digit"], "did you mean digits"),
         (["tensorboard.profile=5"], "two steps"),
     ],
 )
 def test_wrong_words_are_refused(words, message, run, tmp_path):
     base = ["train", "--model", "lenet", "--data", "digits", "--out", tmp_path / "out"]
+    if ": " in words[-1] or len(words) == 4:  # what a file of settings holds
+        (tmp_path / "c.yaml").write_text(words[1] + "\n")
+        words = [words[0], tmp_path / "c.yaml", *words[2:]]
     status, _, errors = run("keras_cnns", *base, *words)
     assert status == 2
     assert message in errors

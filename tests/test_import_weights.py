@@ -71,11 +71,17 @@ def test_the_right_number_of_classes_warns_of_nothing(checkpoint):
         ("resnet20_cifar FILE", 2, "does not fit"),
         ("lenet TEXT", 2, "weights are a .safetensors"),
         ("lenet FILE --labels TEXT", 2, "1 labels and 10 classes"),
+        ("lenet FILE --labels EMPTY", 2, "0 labels and 10 classes"),
+        ("lenet FILE --labels y.txt", 2, "no file y.txt of class names"),
+        ("lenet FILE --labels FILE", 2, "holds no class names: it is no text"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(words, status, message, run, checkpoint, tmp_path):
     (tmp_path / "x.txt").write_text("cat")
-    words = words.replace("FILE", str(checkpoint)).replace("TEXT", str(tmp_path / "x.txt"))
+    (tmp_path / "empty.txt").touch()
+    files = {"FILE": checkpoint, "TEXT": tmp_path / "x.txt", "EMPTY": tmp_path / "empty.txt"}
+    for word, file in files.items():
+        words = words.replace(word, str(file))
     out = tmp_path / "run"
     found, _, errors = run("keras_cnns", "import-weights", *words.split(), "--out", out)
     assert found == status

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from benchmarks import kills
 from keras_cnns.training import train as training
@@ -170,6 +171,56 @@ def test_a_changed_setting_is_refused(words, message, stopped, run):
     status, _, errors = run("keras_cnns", "train", "--resume", "--out", stopped, *words)
     assert status == 2
     assert message in errors
+
+
+def test_the_same_words_take_a_training_up(stopped, monkeypatch, tmp_path):
+    """Paths that were relative then are so now; the run has them in full."""
+    monkeypatch.chdir(tmp_path)
+    config = yaml.safe_load((stopped / "config.yaml").read_text())
+    places = {"data": f"folder:{tmp_path}/x", "data_dir": f"{tmp_path}/sets"}
+    config |= places | {"weights": f"{tmp_path}/w.npz"}
+    (stopped / "config.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(training, "take_up", lambda config, out: None)
+    named = {"data": "folder:x", "data_dir": "sets"}
+    assert training.begun(stopped, changes={"weights": "w.npz"}, named=named)[0] == "lenet"
+    with pytest.raises(UserError, match="begun with data_dir=.*/sets, not .*/others"):
+        training.begun(stopped, named=named | {"data_dir": "others"})
+    with pytest.raises(UserError, match="begun with weights=.*/w.npz, not .*/v.npz"):
+        training.begun(stopped, changes={"weights": "v.npz"})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, None),
+        ({"image_size": None}, None),  # by default the network's own, which the run has
+        ({"epochs": 9}, "begun with epochs=3, not 9"),
+        ({"model": "lenet5"}, "begun with model=lenet, not lenet5"),
+        ({"optimizer": {"momentum": 0.5}}, "begun with optimizer.momentum=0.9, not 0.5"),
+        ({"epocs": 3}, "no setting of a training is named 'epocs'; did you mean epochs"),
+    ],
+)
+def test_a_resumed_training_is_held_to_the_file_of_config(change, message, stopped, run, tmp_path):
+    config = yaml.safe_load((stopped / "config.yaml").read_text()) | change
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    words = ["--config", tmp_path / "c.yaml", "--resume", "--dry-run", "--out", stopped]
+    status, _, errors = run("keras_cnns", "train", *words)
+    assert status == (2 if message else 0), errors
+    assert (message or "") in errors
+
+
+def test_a_dry_run_of_a_run_that_is_there_estimates_it_and_changes_nothing(stopped, run):
+    before = {path: path.stat().st_mtime_ns for path in stopped.rglob("*")}
+    words = ["train", "--resume", "--dry-run", "--json", "--out", stopped]
+    status, output, errors = run("keras_cnns", *words)
+    assert status == 0, errors
+    report = json.loads(output.splitlines()[-1])
+    assert (report["model"], report["params"], report["steps"]) == ("lenet", 81_194, 3 * 19)
+    assert {path: path.stat().st_mtime_ns for path in stopped.rglob("*")} == before
+    status, _, errors = run("keras_cnns", *words, "--epochs", "9")
+    assert status == 2 and "begun with epochs=3, not 9" in errors
+    status, _, errors = run("keras_cnns", *words[:-1], stopped / "no")
+    assert status == 2 and "holds no run" in errors
 
 
 def test_an_edited_config_is_refused(stopped, run):

@@ -385,6 +385,25 @@ def test_wrong_words_get_one_sentence_and_leave_nothing(words, message, run, tmp
     assert not out.exists()
 
 
+def test_the_same_words_take_a_search_up_and_others_do_not(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job = {"model": "lenet", "data": "folder:x", "data_dir": "sets", "recipe": "plain"}
+    job["training"] = recipes.Training()
+    session = begin("s", job, Search(), {"momentum": "0.8,0.9"})
+    session.write()
+    named = {name: job[name] for name in ("model", "data", "data_dir", "recipe")}
+    Session.open("s", named=named, tune=session.tune)
+    with pytest.raises(UserError, match="begun with data_dir=.*/sets, not .*/others"):
+        Session.open("s", named={"data_dir": "others"})
+    words = ["search", "--resume", "--out", "s"]
+    for tune in ("momentum=0.7,0.9", "epochs=1,2"):
+        status, _, errors = run("keras_cnns", *words, "--tune", tune)
+        assert status == 2 and f"begun with --tune {tune.partition('=')[0]}=" in errors
+    (tmp_path / "c.yaml").write_text("epochs: 5\n")
+    status, _, errors = run("keras_cnns", *words, "--config", "c.yaml")
+    assert status == 2 and "begun with epochs=12, not 5" in errors
+
+
 def test_a_folder_of_other_things_is_not_searched_in(run, tmp_path):
     (tmp_path / "mine.txt").touch()
     words = ["--model", "lenet", "--data", "digits", "--out", tmp_path]

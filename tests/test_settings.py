@@ -1,11 +1,14 @@
 """Knobs: flags, checks and near misses from one dataclass."""
 
 import argparse
+import math
 
+import keras
 import pytest
 import yaml
 
 from export.limits import Limits
+from keras_cnns.training.optimization import Rate, peak_rate
 from keras_cnns.training.recipes import RECIPES, Training
 from pipelines import settings
 from pipelines.errors import UserError
@@ -49,14 +52,46 @@ def test_text_becomes_what_the_field_is():
     )
 
 
+ODD = ("nan", "inf", "-inf", "-1", "0", "0.5", "1e308", "1e-320", "9" * 30, "", ",", "0.1,0.2", "x")
+
+
+@pytest.mark.parametrize("name", settings.knobs(Training))
+def test_whatever_a_knob_is_set_to_is_refused_in_words_or_makes_finite_rates(name):
+    for value in (*ODD, None, [], {}, True, 10**400):
+        for schedule in ("steps", "cosine", "exponential", "plateau"):
+            try:
+                training = settings.resolve(Training(), {"schedule.name": schedule, name: value})
+            except UserError:
+                continue
+            steps = 7 * training.epochs
+            rate = Rate(training.schedule, peak_rate(training), steps, 7, keras.Variable(1.0))
+            assert all(math.isfinite(rate(step)) for step in (0, 9))
+
+
+def test_lengths_are_held_against_each_other_once_all_is_set():
+    changes = {"schedule.name": "steps", "factors": "0.3", "milestones": "0.2"}
+    for order in (changes, dict(reversed(changes.items()))):
+        assert settings.resolve(Training(), order).schedule.factors == (0.3,)
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
         ({"epoch": "3"}, "did you mean epochs"),
         ({"epochs": "three"}, "epochs is a whole number, not 'three'"),
-        ({"epochs": "0"}, "epochs is at least 1, not 0"),
+        ({"epochs": "0"}, "epochs is at least 1 and at most 1000000, not 0"),
         ({"momentum": "2"}, "at least 0 and at most 1, not 2.0"),
-        ({"learning_rate": "nan"}, "learning_rate is at least"),
+        ({"learning_rate": "nan"}, "learning_rate is a finite number, not nan"),
+        ({"learning_rate": "inf"}, "learning_rate is a finite number, not inf"),
+        ({"learning_rate": 10**400}, "learning_rate is a number"),
+        ({"learning_rate": "1e31"}, "at most"),
+        ({"warmup_epochs": "inf"}, "warmup_epochs is a finite number"),
+        ({"factors": "0.1,inf"}, "factors is a finite number"),
+        ({"epochs": "9" * 30}, "epochs is at least 1 and at most"),
+        ({"mixup": "1e-320"}, "are 0 or at least 1e-09"),
+        ({"schedule.name": "steps", "factors": "0.1"}, "which are 2, not 1"),
+        ({"schedule.name": "steps", "factors": [1, 1, 1]}, "which are 2, not 3"),
+        ({"factors": [1], "milestones": [], "schedule.name": "steps"}, "which are 0, not 1"),
         ({"optimizer.name": "adm"}, "did you mean adam"),
         ({"optimizer.learning_rat": "1"}, "did you mean optimizer.learning_rate"),
         ({"optimiser.learning_rate": "1"}, "did you mean optimizer.learning_rate"),

@@ -48,7 +48,7 @@ def run(args):
     with quiet():
         training = import_module(f"keras_cnns.explore.{module}")
     source = open_source(args.data, data_dir=args.data_dir)
-    report = training.train(source, settings, out, args.data_dir)
+    report = training.train(source, settings, out)
     training.show(report)
     print(f"{report['seconds']:.0f} s; pictures: {', '.join(map(str, sorted(out.glob('*.png'))))}")
     if args.json:

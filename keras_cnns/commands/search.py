@@ -61,14 +61,15 @@ def _begun(args):
 
 
 def _taken_up(args):
-    from keras_cnns.commands.train import named
+    from keras_cnns.commands.train import named, said
     from keras_cnns.search.session import Session
     from keras_cnns.search.settings import Search
-    from keras_cnns.training.recipes import Training
     from pipelines.settings import given, key_values
 
-    training = given(args, Training) | key_values(args.settings)
-    return Session.open(args.out, given(args, Search), training=training, named=named(args))
+    return Session.open(
+        args.out, given(args, Search), training=said(args), named=named(args),
+        tune=key_values(args.tune),
+    )  # fmt: skip
 
 
 def _write_start(session):

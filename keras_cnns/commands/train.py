@@ -45,9 +45,9 @@ def run(args):
 
     # What can be wrong is looked for before TensorFlow starts and before images are read.
     out = Path(args.out)
-    is_resumed = args.resume and ((out / "config.yaml").exists() or not args.model)
+    is_resumed = args.resume and ((out / "config.yaml").exists() or not (args.model or args.config))
     job = None if is_resumed else wanted(args)
-    changes = _changes(args)
+    begun_with = {"changes": said(args), "named": named(args)} if is_resumed else {}
     from pipelines.quiet import quiet
     from pipelines.sources import refuse_inside
 
@@ -56,17 +56,20 @@ def run(args):
         refuse_inside(out, job["data"])
     with quiet():
         from keras_cnns.training import train
+        from keras_cnns.training.endings import enough_memory
     bar = sys.stdout.isatty() and not args.json
-    if args.dry_run:
-        _dry_run(args, job)
-        return
-    if is_resumed:
-        metrics = train.resume(out, changes=changes, named=named(args), bar=bar)
-    else:
-        metrics = train.train(
-            job["model"], opened(job), job["training"], out,
-            recipe=job["recipe"], bar=bar,
-        )  # fmt: skip
+    with enough_memory():
+        if args.dry_run:
+            begun = train.begun(out, **begun_with) if is_resumed else None
+            _dry_run(args, *(begun or (job["model"], opened(job), job["training"])))
+            return
+        if is_resumed:
+            metrics = train.resume(out, **begun_with, bar=bar)
+        else:
+            metrics = train.train(
+                job["model"], opened(job), job["training"], out,
+                recipe=job["recipe"], bar=bar,
+            )  # fmt: skip
     if metrics is not None:
         _tell(metrics, out, args.json)
 
@@ -85,7 +88,7 @@ def wanted(args):
     from pipelines.errors import UserError
     from pipelines.settings import resolve
 
-    config = _read_config(args.config) if args.config else {}
+    config, base = _config(args)
     job = {"model": None, "data": None, "data_dir": None, "recipe": "plain"}
     job |= dataclasses.asdict(Checks())
     job |= {name: config[name] for name in job if name in config}
@@ -98,21 +101,37 @@ def wanted(args):
     checks = resolve(Checks(), {name: job[name] for name in dataclasses.asdict(Checks())})
     job |= dataclasses.asdict(checks)
     find(job["model"])
-    base = recipes.find(job["recipe"])
-    if config and args.recipe is None:
-        base = recipes.of_config(config)
-    job["training"] = resolve(base, _changes(args))
+    recipe = recipes.find(job["recipe"])
+    job["training"] = resolve(base or recipe, _changes(args))
     augmentations.find(job["training"].augment)
     return job
 
 
 def named(args):
     """What a resumed run must have been begun with, where the user names it again."""
+    from keras_cnns import found
     from pipelines.commands.source import checks
 
-    names = ("model", "data", "data_dir", "recipe")
-    said = {name: getattr(args, name) for name in names} | dataclasses.asdict(checks(args))
-    return {name: value for name, value in said.items() if getattr(args, name) is not None}
+    config, _ = _config(args)
+    known = dataclasses.asdict(checks(args))
+    names = ("model", "data", "data_dir", "recipe", *known)
+    said = {name: config[name] for name in names if name in config}
+    given = {name: known.get(name, getattr(args, name)) for name in names}
+    said |= {name: value for name, value in given.items() if getattr(args, name) is not None}
+    if args.widths and "model" in said:
+        said["model"] = found.model_of(args.widths, said["model"])
+    return said
+
+
+def said(args):
+    """{setting: value} that a resumed run must have been begun with, of --config and the flags."""
+    from pipelines.settings import plain
+
+    _, base = _config(args)
+    said = plain(base) if base else {}
+    if said.get("image_size") is None:  # the network's own, which the run has by its number
+        said.pop("image_size", None)
+    return said | _changes(args)
 
 
 def opened(job):
@@ -124,6 +143,19 @@ def opened(job):
     for line in lines(source.warnings):
         print(line, file=sys.stderr)
     return source
+
+
+def _config(args):
+    """(what the file of --config holds, its `Training`); the latter None where a recipe is named.
+
+    Raises:
+        UserError: no such file, or keys that are no settings.
+    """
+    from keras_cnns.training import recipes
+
+    config = _read_config(args.config) if args.config else {}
+    base = recipes.of_config(config) if config else None
+    return config, None if args.recipe else base
 
 
 def _read_config(path):
@@ -155,10 +187,10 @@ def _changes(args):
     return changes
 
 
-def _dry_run(args, job):
+def _dry_run(args, name, source, settings):
     from keras_cnns.training.dry_run import estimate, show
 
-    report = estimate(job["model"], opened(job), job["training"])
+    report = estimate(name, source, settings)
     cli.print_json(report) if args.json else show(report)
 
 

@@ -21,6 +21,7 @@ def run(args):
 
     variant, out = find(args.name), Path(args.out)
     runs.claim(out)
+    labels = _labels(Path(args.labels)) if args.labels else None
     checkpoint = weights.read(args.file)
     from pipelines.quiet import quiet
 
@@ -28,7 +29,6 @@ def run(args):
         import keras  # noqa: F401  (its start-up lines are held back)
 
         from keras_cnns.imported import import_checkpoint
-    labels = Path(args.labels).read_text("utf-8").splitlines() if args.labels else None
     dropped, classes = import_checkpoint(variant, checkpoint, args.classes, labels, args.file, out)
     print(f"{args.name} with the weights of {args.file}: {classes} classes, pixels 0..255 in")
     if dropped:
@@ -41,3 +41,21 @@ def run(args):
         f"python -m export bundle {quote(str(out))} --calibrate folder:PATH "
         f"--out {quote(str(out / 'bundle'))}",
     )
+
+
+def _labels(file):
+    """The class names in a file.
+
+    Raises:
+        UserError: there is no such file, or no text in it.
+    """
+    from pipelines.errors import UserError, did_you_mean
+
+    if not file.is_file():
+        beside = [str(path) for path in file.parent.glob("*.txt")]
+        near = f"; {did_you_mean(str(file), beside)}" if beside else ""
+        raise UserError(f"no file {file} of class names, a line each{near}")
+    try:
+        return file.read_text("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise UserError(f"{file} holds no class names: it is no text in UTF-8") from None

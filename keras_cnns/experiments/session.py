@@ -1,7 +1,6 @@
 """An experiment's folder: what is asked, which trainings that takes, and what each came to."""
 
 import json
-import os
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
@@ -15,8 +14,7 @@ from keras_cnns.training.history import Rows
 from pipelines import files
 from pipelines.errors import DamagedFile, UserError
 from pipelines.settings import flat, plain, resolve
-from pipelines.sources import absolute
-from pipelines.sources.recorded import KNOBS, take_up
+from pipelines.sources.recorded import KNOBS, anywhere, take_up
 
 CONFIG = "experiment.yaml"  # its presence makes a folder an experiment
 RESULTS, PICTURE, SUMMARY, ENVIRONMENT = "results.csv", "experiment.png", "summary.json", "env.json"
@@ -64,7 +62,6 @@ class Session:
         except (AttributeError, KeyError, TypeError) as error:
             raise DamagedFile(f"{path} is damaged: {error}") from None
         asked = {"experiment": name} | (named or {})
-        asked |= {"data": absolute(asked["data"])} if asked.get("data") else {}
         asked = {key: value for key, value in asked.items() if value is not None}
         before = flat(plain(session.training))
         now = flat(plain(resolve(session.training, changes or {})))
@@ -78,6 +75,7 @@ class Session:
         return session
 
     def _refuse(self, before, after):
+        before, after = anywhere(before), anywhere(after)
         for name, value in after.items():
             if value != before[name]:
                 raise UserError(
@@ -186,10 +184,9 @@ def begin(out, name, *, full, changes, named, recipe, seeds):
         raise UserError(f"--full of {name} is for {size.wants}")
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds is at least 1, not {seeds}")
-    place = named["data_dir"] and os.path.abspath(os.path.expanduser(named["data_dir"]))
     base = resolve(recipes.find(recipe or size.recipe), size.changes)
     config = {"experiment": name, "full": full, "seeds": seeds or size.seeds}
-    config |= {"data": absolute(data), "data_dir": place}
+    config |= anywhere({"data": data, "data_dir": named["data_dir"]})
     config |= {key: named[key] for key in KNOBS}
     config |= {"recipe": recipe or size.recipe}
-    return Session(out, config | {"training": plain(resolve(base, changes))})
+    return Session(out, config | {"training": anywhere(plain(resolve(base, changes)))})

@@ -34,7 +34,7 @@ def accuracy(network, images, labels):
     return int((network.predict(images, batch_size=256, verbose=0).argmax(1) == labels).sum())
 
 
-def train(source, settings, out, data_dir=None):
+def train(source, settings, out):
     """Train both, write the hypernetwork out as a plain network, and compare them.
 
     Args:
@@ -46,7 +46,7 @@ def train(source, settings, out, data_dir=None):
     Returns:
         The contents of metrics.json.
     """
-    begun = session.begin(source, settings, out, "hypernetwork", data_dir)
+    begun = session.begin(source, settings, out, "hypernetwork")
     images, test = session.pixels(source, "train"), session.pixels(source, "test")
     labels = source.splits["train"].labels.astype("int32")
     truth = source.splits["test"].labels

@@ -56,7 +56,7 @@ def read_errors(model, episodes, queries):
     return [error(answer, episodes) for answer in answers], answers
 
 
-def train(source, settings, out, data_dir=None):
+def train(source, settings, out):
     """Train a machine for each number of rows, measure how they read, and draw the largest.
 
     Args:
@@ -67,7 +67,7 @@ def train(source, settings, out, data_dir=None):
     Returns:
         The contents of metrics.json.
     """
-    begun = session.begin(source, settings, out, "kanerva_machine", data_dir)
+    begun = session.begin(source, settings, out, "kanerva_machine")
     images, test = session.values(source, "train"), session.values(source, "test")
 
     def batch(step):

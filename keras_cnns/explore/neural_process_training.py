@@ -72,7 +72,7 @@ def negative_log_likelihood_of(values, answers):
     return -(density - 0.5 * np.log(2 * np.pi)).sum(axis=1)
 
 
-def train(source, settings, out, data_dir=None):
+def train(source, settings, out):
     """Train both processes, measure them against the number of known pixels, and draw them.
 
     Args:
@@ -83,7 +83,7 @@ def train(source, settings, out, data_dir=None):
     Returns:
         The contents of metrics.json.
     """
-    begun = session.begin(source, settings, out, "neural_process", data_dir)
+    begun = session.begin(source, settings, out, "neural_process")
     images, test = session.values(source, "train"), session.values(source, "test")
     places = grid()
 

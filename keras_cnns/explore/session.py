@@ -10,18 +10,18 @@ from keras_cnns import run
 from pipelines import dataset
 from pipelines.errors import TrainingFailed
 from pipelines.files import whole_file, write_json
-from pipelines.sources import absolute
+from pipelines.sources.recorded import record
 
 SHAPE = (28, 28, 1)  # every source is brought to the size of MNIST, in grey
 
 
-def begin(source, settings, out, subject, data_dir):
+def begin(source, settings, out, subject):
     """Write what is known before the first step, and start the clock."""
     run.claim(out)
     keras.utils.set_random_seed(settings.seed)
-    config = {"explore": subject, "data": absolute(source.spec), "data_dir": data_dir}
-    config |= dataclasses.asdict(settings) | {"image_size": SHAPE[0], "channels": SHAPE[2]}
-    run.write_start(out, config | {"fingerprint": source.fingerprint}, source.classes)
+    config = {"explore": subject} | record(source) | dataclasses.asdict(settings)
+    config |= {"image_size": SHAPE[0], "channels": SHAPE[2]}
+    run.write_start(out, config, source.classes)
     return time.perf_counter()
 
 

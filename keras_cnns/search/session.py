@@ -1,6 +1,5 @@
 """A search's folder: what it was asked, and where things lie in it."""
 
-import os
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
@@ -17,8 +16,7 @@ from keras_cnns.training import recipes
 from pipelines import files
 from pipelines.errors import DamagedFile, UserError
 from pipelines.settings import flat, plain, resolve
-from pipelines.sources import absolute
-from pipelines.sources.recorded import KNOBS, take_up
+from pipelines.sources.recorded import KNOBS, anywhere, take_up
 
 CONFIG = "search.yaml"  # its presence makes a folder a search
 OWNED = (
@@ -55,13 +53,14 @@ class Session:
             raise UserError("the uniform oracle searches widths alone; leave out --cells")
 
     @classmethod
-    def open(cls, out, changes=None, *, training=None, named=None):
+    def open(cls, out, changes=None, *, training=None, named=None, tune=None):
         """Take up the search in a folder.
 
         Args:
             changes: {knob: text} that the user gave; but for FREE each must be what it was.
             training: the same of the recipe's settings.
             named: the same of model, data, data_dir and recipe; None where not given.
+            tune: {setting: text} of what is searched besides.
 
         Raises:
             UserError: there is none, or it was begun with other settings.
@@ -80,8 +79,10 @@ class Session:
         now = plain(resolve(session.training, training or {}))
         session._refuse_changes(flat(plain(session.training)), flat(now))
         given = {k: v for k, v in (named or {}).items() if v is not None}
-        given |= {"data": absolute(given["data"])} if "data" in given else {}
         session._refuse_changes({k: config.get(k) for k in given}, given)
+        for name, values in (tune or {}).items():
+            flag = f"--tune {name}"
+            session._refuse_changes({flag: session.tune.get(name)}, {flag: values})
         session.search = search
         if search != resolve(Search(), config["search"]):
             session.config = config | {"search": plain(search)}
@@ -89,6 +90,7 @@ class Session:
         return session
 
     def _refuse_changes(self, before, after):
+        before, after = anywhere(before), anywhere(after)
         for name, value in after.items():
             if name not in FREE and value != before[name]:
                 raise UserError(
@@ -157,8 +159,7 @@ class Session:
 
 def begin(out, job, search, tune):
     """A new Session of what `commands.train.wanted` returned; nothing is written yet."""
-    data_dir = job["data_dir"] and os.path.abspath(os.path.expanduser(job["data_dir"]))
-    config = {"model": job["model"], "data": absolute(job["data"]), "data_dir": data_dir}
-    config |= {name: job[name] for name in (*KNOBS, "recipe") if name in job}
+    names = ("model", "data", "data_dir", *KNOBS, "recipe")
+    config = anywhere({name: job[name] for name in names if name in job})
     config |= {"training": plain(job["training"])}
     return Session(out, config | {"search": plain(search), "tune": dict(tune)})

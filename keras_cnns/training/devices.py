@@ -37,13 +37,16 @@ def strategy(settings, batch_size):
         chosen = tf.distribute.MultiWorkerMirroredStrategy()
     else:
         chosen = _one_machine(settings.replicas)
-    replicas = chosen.num_replicas_in_sync
+    _refuse_uneven(batch_size, chosen.num_replicas_in_sync)
+    return chosen
+
+
+def _refuse_uneven(batch_size, replicas):
     if batch_size % replicas:
         raise UserError(
             f"a batch of {batch_size} cannot be shared evenly by {replicas} devices; "
             f"try --batch-size {max(1, batch_size // replicas) * replicas}"
         )
-    return chosen
 
 
 def _one_machine(replicas):
@@ -61,9 +64,14 @@ def _one_machine(replicas):
     return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(replicas)])
 
 
-def split_cpu(settings):
-    """Cut the CPU of a machine without GPU into replicas; before TensorFlow computes anything."""
+def split_cpu(settings, batch_size):
+    """Cut the CPU of a machine without GPU into replicas; before TensorFlow computes anything.
+
+    Raises:
+        UserError: the batch cannot be shared out evenly.
+    """
     replicas = settings.replicas or 1
+    _refuse_uneven(batch_size, replicas)
     if replicas > 1 and not tf.config.list_physical_devices("GPU"):
         [cpu] = tf.config.list_physical_devices("CPU")
         parts = [tf.config.LogicalDeviceConfiguration()] * replicas

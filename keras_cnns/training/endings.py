@@ -1,6 +1,7 @@
 """How a training ends before its time: what is saved, and what the user is told."""
 
 import contextlib
+import re
 import signal
 from shlex import quote
 
@@ -38,10 +39,22 @@ def told(loop, out):
         ) from error
 
 
+@contextlib.contextmanager
+def enough_memory():
+    """Tell in a sentence that a training asks for more memory than there is."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise EnvironmentFault(
+            f"there is not enough memory ({_reason(error)}); try a smaller --batch-size or "
+            "--image-size, and --dry-run to see what it takes"
+        ) from error
+
+
 def _reason(error):
     """What TensorFlow says between the trace of the graph and its advice."""
     noise = ("File ", "Graph execution", "Detected at", "Stack trace", "The error could", "[[")
-    lines = (line.strip() for line in error.message.splitlines())
+    lines = (re.sub(r"{{.*?}} ?", "", line).strip() for line in error.message.splitlines())
     told = [line for line in lines if line and not line.startswith(noise)]
     return told[0][:200] if told else type(error).__name__
 

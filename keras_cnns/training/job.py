@@ -45,7 +45,7 @@ class Job:
         self.name, self.source, self.settings = name, source, settings
         self.variant = registry.find(name)
         self.augmentation = augmentations.find(settings.augment)
-        devices.split_cpu(settings.devices)
+        devices.split_cpu(settings.devices, settings.batch_size)
         if tf.config.list_physical_devices("GPU"):
             # On a CPU all of this is deterministic without, and XLA then compiles max pooling.
             tf.config.experimental.enable_op_determinism()

@@ -22,7 +22,7 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, schedule, peak, steps, steps_per_epoch, plateau=None):
         self.schedule, self.peak, self.plateau = schedule, peak, plateau
         self.steps, self.steps_per_epoch = steps, steps_per_epoch
-        self.warmup = min(steps, round(schedule.warmup_epochs * steps_per_epoch))
+        self.warmup = round(min(steps, schedule.warmup_epochs * steps_per_epoch))
 
     def __call__(self, step):
         """Rate of a step, counted from 0; a float32 scalar."""

@@ -6,7 +6,10 @@ Adding a recipe: one line in RECIPES, each number with its source.
 from dataclasses import dataclass, fields, replace
 
 from pipelines import errors
-from pipelines.settings import knob, resolve
+from pipelines.settings import knob, knobs, resolve
+from pipelines.sources.recorded import KNOBS
+
+TINY = 1e-9  # an alpha so small mixes nothing already
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Optimizer:
     name: str = knob(
         "adam", "adam, sgd (with momentum) or rmsprop", choices=("adam", "sgd", "rmsprop")
     )
-    learning_rate: float = knob(1e-3, "the highest step size; see schedule", low=1e-12)
+    learning_rate: float = knob(1e-3, "the highest step size; see schedule", low=1e-12, high=1e30)
     for_batch: int | None = knob(
         None, "batch size that learning_rate is meant for: another batch scales it", low=1
     )
@@ -49,6 +52,15 @@ class Schedule:
     every: float = knob(1.0, "epochs between two steps of exponential", low=1e-6)
     patience: int = knob(5, "epochs without a better val_accuracy, of plateau", low=1)
 
+    def check(self):
+        """Refuse steps without a factor for each."""
+        marks, factors = len(self.milestones), len(self.factors)
+        if self.name == "steps" and factors not in (0, marks):
+            raise errors.UserError(
+                f"schedule.factors are one for each of schedule.milestones, which are {marks}, not "
+                f"{factors}; name as many, or leave factors out for powers of schedule.factor"
+            )
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -66,6 +78,11 @@ class Mix:
 
     mixup: float = knob(0.0, "alpha of mixup; 0 is off, 0.2 usual", low=0)
     cutmix: float = knob(0.0, "alpha of cutmix; 0 is off, 1 usual", low=0)
+
+    def check(self):
+        """Refuse an alpha that no number can be drawn with."""
+        if 0 < min(self.mixup or 1, self.cutmix or 1) < TINY:
+            raise errors.UserError(f"mix.mixup and mix.cutmix are 0 or at least {TINY:g}")
 
 
 @dataclass(frozen=True)
@@ -125,7 +142,7 @@ class Board:
 class Training:
     """A knob here is a flag of `train`, a key=value, and a line of config.yaml."""
 
-    epochs: int = knob(12, "passes over the training images", low=1)
+    epochs: int = knob(12, "passes over the training images", low=1, high=10**6)
     batch_size: int = knob(64, "images in a step, over all devices", low=1)
     augment: str = knob("none", "a recipe of `python -m pipelines preview`")
     image_size: int | None = knob(None, "height and width; by default the network's own", low=1)
@@ -259,6 +276,13 @@ RECIPES = {
 }
 
 
+# What config.yaml and best.yaml hold besides: the network, its images, and what became of it.
+RECORDED = (
+    *("model", "data", "data_dir", *KNOBS, "fingerprint", "recipe"),
+    *("channels", "pixels", "xla", "weights_sha256", "found"),
+)
+
+
 def find(name):
     """Return the recipe of that name.
 
@@ -269,10 +293,15 @@ def find(name):
 
 
 def of_config(config):
-    """The `Training` of a run's config.yaml; what else it holds is left aside.
+    """The `Training` of a run's config.yaml or a best.yaml; what `RECORDED` names is left aside.
 
     Raises:
-        UserError: a setting is wrong.
+        UserError: a key that neither knows, or a setting that is wrong.
     """
-    known = {field.name for field in fields(Training)}
-    return resolve(Training(), {k: v for k, v in config.items() if k in known})
+    settings = {name: value for name, value in config.items() if name not in RECORDED}
+    full = knobs(Training)
+    known = {field.name for field in fields(Training)} | full.keys()
+    known |= {name.rpartition(".")[2] for name in full} | set(RECORDED)
+    for name in settings:
+        errors.find(name, dict.fromkeys(known), "no setting of a training is named")
+    return resolve(Training(), settings)

@@ -1,6 +1,6 @@
 """Train a network on a source, and leave a run folder; take a training up where it was stopped."""
 
-import os
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from pipelines import settings as knobs
 from pipelines.errors import EnvironmentFault, UserError
 from pipelines.files import whole_file, write_json, write_text
 from pipelines.preview import write as write_preview
-from pipelines.sources import absolute
-from pipelines.sources.recorded import record, take_up
+from pipelines.sources.recorded import anywhere, record, take_up
 
 GROWTH = 3  # checkpoints' worth of space that has to be free before a training begins
 
@@ -94,19 +93,40 @@ def _resume(out, config, changes, named, bar):
     if run.is_complete(out):
         progress.say(f"{out} is complete: nothing is left to train")
         return run.metrics(out)
-    settings = recipes.of_config(config)
-    _refuse_changes(settings, changes, config, named)
-    source = take_up(config, out)
+    settings, source = _begun(out, config, changes, named)
     fresh = not Checkpoints(out / CHECKPOINTS).steps()
     job = Job(config["model"], source, settings, pixels=config.get("pixels"), fill=fresh)
     return _go_on(job, out, config, bar) if job.chief else _follow(job, out, config)
 
 
+def begun(out, *, changes=None, named=None):
+    """What a training began with, that it is to go on with.
+
+    Args:
+        out, changes, named: of `resume`.
+
+    Returns:
+        (network, source, settings), these without the file of weights, which a checkpoint replaces.
+
+    Raises:
+        UserError: no run, other settings, or other images than it began with.
+    """
+    config = run.config_of(Path(out))
+    settings, source = _begun(out, config, changes or {}, named or {})
+    return config["model"], source, dataclasses.replace(settings, weights=None)
+
+
+def _begun(out, config, changes, named):
+    settings = recipes.of_config(config)
+    _refuse_changes(settings, changes, config, named)
+    return settings, take_up(config, out)
+
+
 def _refuse_changes(settings, changes, config, named):
     changed = knobs.resolve(settings, changes)
     before, after = (knobs.flat(knobs.plain(s)) for s in (settings, changed))
-    after |= {name: absolute(v) if name == "data" else v for name, v in named.items()}
-    before |= {name: config.get(name) for name in named}
+    before = anywhere(before | {name: config.get(name) for name in named})
+    after = anywhere(after | named)
     for name in before:
         if before[name] != after[name]:
             raise UserError(
@@ -119,9 +139,7 @@ def _config(job, recipe, *, xla):
     """What config.yaml holds: enough to do the same again."""
     source = job.source
     config = {"model": job.name} | record(source)
-    config |= {"recipe": recipe} | knobs.plain(job.settings)
-    if config["weights"]:
-        config["weights"] = os.path.abspath(os.path.expanduser(config["weights"]))
+    config |= {"recipe": recipe} | anywhere(knobs.plain(job.settings))
     pixels = [_plain(part) for part in job.pixels] if job.pixels else None
     config |= {"image_size": job.shape[0], "channels": job.shape[2], "pixels": pixels}
     return config | {"xla": xla}

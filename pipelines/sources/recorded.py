@@ -8,13 +8,28 @@ from pipelines.errors import UserError
 from pipelines.sources import absolute, open_source
 from pipelines.sources.base import change
 
+PATHS = ("data_dir", "weights")
 KNOBS = [field.name for field in dataclasses.fields(Checks)]
+
+
+def anywhere(values):
+    """The same values, those that name a place in words that hold in any working directory.
+
+    Args:
+        values: {name: value}, of which `data` is a source, and `data_dir` and `weights` are paths.
+    """
+    found = dict(values)
+    if found.get("data"):
+        found["data"] = absolute(found["data"])
+    for name in PATHS:
+        if found.get(name):
+            found[name] = os.path.abspath(os.path.expanduser(found[name]))
+    return found
 
 
 def record(source):
     """What a run or a bundle must know to open its source again, as plain data."""
-    place = source.data_dir and os.path.abspath(os.path.expanduser(source.data_dir))
-    opened = {"data": absolute(source.spec), "data_dir": place}
+    opened = anywhere({"data": source.spec, "data_dir": source.data_dir})
     return opened | dataclasses.asdict(source.checks) | {"fingerprint": source.fingerprint}
 
 
@@ -69,5 +84,5 @@ def refuse_change(source, recorded, by):
 def is_same(recorded, spec, data_dir):
     """Whether the user names the recorded source again."""
     then = recorded.get("data_dir")
-    now = data_dir and os.path.abspath(os.path.expanduser(data_dir))
-    return absolute(spec) == recorded.get("data") and (now is None or then in (None, now))
+    now = anywhere({"data": spec, "data_dir": data_dir})
+    return now["data"] == recorded.get("data") and (not data_dir or then in (None, now["data_dir"]))
