@@ -201,7 +201,7 @@ def test_the_recipe_and_widths_on_the_command_line(run, trained, tmp_path):
     [
         {"epochs": 5, "learning_rate": 0.5},  # a knob by its last part, as key=value has it
         {"epochs": 5, "optimizer.learning_rate": 0.5, "found": {"search": "s"}},
-        {"epochs": 5, "optimizer": {"learning_rate": 0.5}, "weights_sha256": "0", "xla": True},
+        {"epochs": 5, "optimizer": {"learning_rate": 0.5}, "trained_on": ["train"], "xla": True},
     ],
 )
 def test_a_file_of_settings_names_knobs_as_words_do(config):
@@ -247,6 +247,14 @@ def test_a_dry_run_tells_the_cost_and_leaves_nothing(run, tmp_path):
     assert report["steps"] == 12 * 19
     assert report["seconds"] > report["seconds_a_step"] > 0
     assert not (tmp_path / "out").exists()
+
+
+def test_more_memory_than_there_is_is_told_in_a_sentence(run, tmp_path):
+    words = ["train", "--model", "lenet", "--data", "digits", "--dry-run", "--out", tmp_path / "x"]
+    status, _, errors = run("keras_cnns", *words, "--image-size", "10000000")
+    assert status == 4
+    assert "not enough memory (OOM when allocating" in errors
+    assert "try a smaller --batch-size or --image-size" in errors
 
 
 def test_the_rate_finder_suggests_a_rate_that_trains(run, tmp_path):

@@ -178,6 +178,8 @@ def test_a_search_on_digits_from_end_to_end(tmp_path, run, monkeypatch):
     assert rows.keys() == {*facts["front"], "uniform-1"}
     assert all(0 < row["tflite_accuracy"] <= 1 for row in rows.values())
     assert rows[facts["best"]["id"]]["test_images"] == 359
+    for file in (out / "best.yaml", *out.rglob("config.yaml")):  # each is what --config takes
+        recipes.of_config(yaml.safe_load(file.read_text()))
     page = (out / "index.html").read_text()
     for row in rows.values():
         assert f"{100 * row['tflite_accuracy']:.2f}%" in page.split("<h2>Every candidate")[0]

@@ -279,7 +279,7 @@ RECIPES = {
 # What config.yaml and best.yaml hold besides: the network, its images, and what became of it.
 RECORDED = (
     *("model", "data", "data_dir", *KNOBS, "fingerprint", "recipe"),
-    *("channels", "pixels", "xla", "weights_sha256", "found"),
+    *("channels", "pixels", "xla", "weights_sha256", "found", "trained_on"),
 )
 
 
