@@ -83,6 +83,20 @@ def test_fitness_of_two_objectives_is_the_crowded_order(tmp_path):
     assert {i for i, place in places.items() if place < 2} == {"0000", "0001"}
 
 
+@pytest.mark.parametrize("kind", [AgingEvolutionOracle, NonDominatedOracle])
+def test_a_first_population_has_the_corners_where_a_front_has_ends(kind, tmp_path):
+    options = {"hyperparameters": hyperparameters(), "population_size": 3, "seed": 1}
+    if kind is AgingEvolutionOracle:
+        options["sample_size"] = 2
+    for count, corners in ((2, True), (1, False)):
+        oracle = oracles.guarded(kind)(BOTH[0], objectives=BOTH[:count], **options)
+        names = ",".join(o.name for o in BOTH[:count])
+        oracle = ready(oracle, tmp_path / names, objectives_=names)
+        ids = [tell(oracle, {"accuracy": 0.5, "latency": 0.5}) for _ in range(2)]
+        found = [set(oracle.values(i).values()) for i in ids]
+        assert (found == [{"0.25"}, {"1"}]) == corners
+
+
 def test_the_front_breeds_and_begins_with_the_corners(tmp_path):
     kind = oracles.guarded(NonDominatedOracle)
     oracle = ready(

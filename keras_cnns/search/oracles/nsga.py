@@ -9,7 +9,6 @@ Algorithms, doi:10.1007/978-3-642-01020-0_18).
 from keras_cnns.search import mutation, pareto
 from keras_cnns.search.oracles.population import Population
 
-CORNERS = 2  # of the space: the narrowest and the widest network, the ends of a front of widths
 CROSSOVER = 0.9  # how often a child has two parents (section IV)
 
 
@@ -17,7 +16,7 @@ class NonDominatedOracle(Population):
     """The P best of all trials breed; best is who is on an earlier front, or lonelier there.
 
     Two tournaments of two choose the parents; uniform crossover mixes them, and one step mutates
-    the child. The first population is the two corners of the space and P - 2 random ones.
+    the child.
 
     Args:
         options: of `Population`.
@@ -28,18 +27,6 @@ class NonDominatedOracle(Population):
         ids = self.completed()
         order = pareto.ranked([self.point(i) for i in ids])
         return [ids[i] for i in order[: self.population_size]]
-
-    def initial(self, number):
-        """A corner, or random values."""
-        if number < CORNERS:
-            end = -1 if number else 0
-            values = {
-                name: d.values[end if d.ordered else 0] if d.values else (d.low * d.high) ** 0.5
-                for name, d in self.dimensions.items()
-            }
-            if not self._duplicate(values):
-                return values
-        return self._random_values()
 
     def draw_parents(self, chance, population):
         """Two winners of tournaments of two; the population is in order, so the lower wins."""

@@ -9,6 +9,7 @@ from keras_tuner.engine import trial as trials
 from keras_cnns.search import mutation, pareto
 from keras_cnns.search.space import Dimension
 
+CORNERS = 2  # of a first population
 TRIES = 20  # children that were tried before, after which one is drawn at random
 
 
@@ -76,7 +77,19 @@ class Population(Oracle):
         return self._running(self._random_values())
 
     def initial(self, number):
-        """The values of the number-th trial of the first population."""
+        """The values of the number-th trial of the first population: random ones.
+
+        With several objectives the first two are corners of the space, the narrowest and the
+        widest network: the ends of a front of widths, which chance hardly ever finds.
+        """
+        if number < CORNERS and len(self.all_objectives) > 1:
+            end = -1 if number else 0
+            values = {
+                name: d.values[end if d.ordered else 0] if d.values else (d.low * d.high) ** 0.5
+                for name, d in self.dimensions.items()
+            }
+            if not self._duplicate(values):
+                return values
         return self._random_values()
 
     def child(self, chance):
