@@ -28,7 +28,7 @@ from export import (
     verify,
 )
 from export import card as cards
-from export.card import MARKER
+from export.card import MARKER, REPORT
 from export.freeze import INPUT, OUTPUT
 from export.limits import Options
 from export.making import Making, entry, held_out
@@ -169,6 +169,7 @@ def _card(making):
         "output": {"name": OUTPUT, "shape": [len(making.labels)]},
         "preprocessing": " ".join(decode.__doc__.split("\n\n", 1)[1].split()),
         "data": {"source": known.pop("data"), **known, "split": "test"},
+        "limits": asdict(making.limits),
         "about": asdict(making.options) | {"calibration_images": making.calibration_images},
         "versions": {name: version(name) for name in ("tensorflow", "keras", "ai-edge-litert")},
     }
@@ -223,7 +224,7 @@ def _verified(making):
         choose.settle(making)
         if "doctor" in making.report:
             choose.plot(making.report, making.folder / "doctor.png")
-    write_json(making.folder / "verify.json", making.report)
+    write_json(making.folder / REPORT, making.report)
 
 
 PARTS = {
@@ -264,7 +265,10 @@ def try_formats(model_file, labels, source, names, limits, options, prefer, pict
 
 
 def check(folder, source, limits):
-    """Verify a bundle on the test split of a source, and write verify.json into it.
+    """Verify a bundle on the test split of a source.
+
+    Returns:
+        The contents of verify.json: what was measured now, and what else it held.
 
     Raises:
         DamagedFile: a file of it was changed since it was made.
@@ -278,7 +282,13 @@ def check(folder, source, limits):
     chosen = held_out(source, limits)
     pixels = dataset.pixels(chosen, model.input_shape)
     report = verify.verify(folder, card, verify.Trial(model, pixels, chosen.labels, names, limits))
-    write_json(folder / "verify.json", report)
-    card["files"]["verify.json"] = entry(folder / "verify.json")
+    return cards.read_report(folder) | report
+
+
+def keep(folder, report):
+    """Write a report of `check` into its bundle."""
+    folder = Path(folder)
+    card = cards.read_card(folder)
+    write_json(folder / REPORT, report)
+    card["files"][REPORT] = entry(folder / REPORT)
     write_json(folder / MARKER, card)
-    return report

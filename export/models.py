@@ -51,9 +51,15 @@ def load_keras(path):
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise DamagedFile(f"{path} is damaged or unsafe, and was not opened: {reason}") from error
-    shapes = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
-    if not _is_classifier(*shapes):
-        raise UserError(f"{path} is no image classifier: it maps {shapes[0]} to {shapes[1]}")
+    sides = (getattr(model, side, None) or () for side in ("inputs", "outputs"))
+    # The batch of a Keras model is any, also where it was built with one.
+    inputs, outputs = ([(None, *tensor.shape[1:]) for tensor in side] for side in sides)
+    try:
+        check_classifier(inputs, outputs)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    if not all(map(keras.utils.is_keras_tensor, (model.input, model.output))):
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # out of its dict
     return model
 
 
@@ -87,16 +93,29 @@ def _float32_config(config):
     return {key: _float32_config(value) for key, value in config.items()} | plain
 
 
-def _is_classifier(inputs, outputs):
-    return (
-        isinstance(inputs, tuple)
-        and len(inputs) == 4
-        and None not in inputs[1:]
-        and inputs[-1] in (1, 3)
-        and isinstance(outputs, tuple)
-        and len(outputs) == 2
-        and outputs[-1] is not None
-    )
+def check_classifier(inputs, outputs):
+    """Refuse what does not map one image to a score for each class.
+
+    Args:
+        inputs: shapes of all there are, the batch first; None, any number.
+        outputs: the same.
+
+    Raises:
+        UserError: it maps something else.
+    """
+    image = len(inputs) == 1 and len(inputs[0]) == 4 and inputs[0][-1] in (1, 3)
+    scores = len(outputs) == 1 and len(outputs[0]) == 2
+    known = image and scores and None not in (*inputs[0][1:], *outputs[0][1:])
+    if not (known and inputs[0][0] in (None, 1)):
+        told = (", ".join(map(_shown, shapes)) or "nothing" for shapes in (inputs, outputs))
+        raise UserError(
+            "no image classifier: it maps {} to {}, not (1, height, width, 1 or 3) to "
+            "(1, classes)".format(*told)
+        )
+
+
+def _shown(shape):
+    return f"({', '.join('any' if n is None else str(n) for n in shape)})"
 
 
 def gives_probabilities(model):
@@ -168,8 +187,7 @@ class TFLiteModel:
             self.interpreter.get_input_details(),
             self.interpreter.get_output_details(),
         )
-        if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0]["shape"]) != 4:
-            raise UserError("the .tflite file is no image classifier")
+        check_classifier(*([_shape(tensor) for tensor in side] for side in (inputs, outputs)))
         self.input, self.output = inputs[0], outputs[0]
         self.input_shape = tuple(int(n) for n in self.input["shape"][1:])
         self.classes = int(self.output["shape"][-1])
@@ -225,6 +243,11 @@ class TFLiteModel:
         """{signature: (input names, output names)} of the file."""
         found = self.interpreter.get_signature_list()
         return {name: (parts["inputs"], parts["outputs"]) for name, parts in found.items()}
+
+
+def _shape(details):
+    """The shape of a tensor of a .tflite file; None for what may change."""
+    return [None if side < 0 else int(side) for side in details["shape_signature"]]
 
 
 def _numbers(details):

@@ -67,7 +67,7 @@ def cache():
 
 
 def find(bundle, folder=None):
-    """{path below runtime/: file} of the runtime.
+    """{path below runtime/: file} of the runtime, where it is whole.
 
     Args:
         bundle: beside it and here, node_modules is looked for.
@@ -75,19 +75,29 @@ def find(bundle, folder=None):
 
     Raises:
         UserError: it is nowhere.
-        DamagedFile: a file is not the pinned one.
+        DamagedFile: all there is is another version, or damaged.
     """
     here = [Path.cwd(), Path(bundle), Path(bundle).absolute().parent]
     places = [Path(folder)] if folder else [*(p / "node_modules" for p in here), cache()]
+    damaged = None
     for place in places:
-        files = {name: place / package / inside for name, (package, inside, _) in FILES.items()}
+        files = _files(place)
         if all(file.is_file() for file in files.values()):
-            return _checked(files)
+            try:
+                return _checked(files)
+            except DamagedFile as error:
+                damaged = damaged or error
+    if damaged:
+        raise damaged
     raise UserError(
         f"the page runs on LiteRT.js {VERSION}, which is not in "
         f"{folder or 'node_modules here or beside the bundle, nor fetched before'}; add {FETCH} "
         f"once to get it by npm (11 MB), or npm install {' '.join(_specs())}"
     )
+
+
+def _files(place):
+    return {name: place / package / inside for name, (package, inside, _) in FILES.items()}
 
 
 def _specs():
@@ -97,19 +107,21 @@ def _specs():
 def _checked(files):
     for name, file in files.items():
         if hashlib.sha256(file.read_bytes()).hexdigest() != FILES[name][2]:
-            raise DamagedFile(f"{file} is not that of LiteRT.js {VERSION} (sha256 differs)")
+            raise DamagedFile(
+                f"{file} is not that of LiteRT.js {VERSION} (sha256 differs); {FETCH} gets it"
+            )
     return files
 
 
 def fetch_or_find(bundle, folder=None):
-    """As `find`, fetching the runtime where it is nowhere or damaged."""
+    """As `find`, fetching the runtime where it is nowhere whole."""
     try:
         return find(bundle, folder)
     except UserError:
         if folder:
             raise
     fetch()
-    return find(bundle)
+    return _checked(_files(cache()))
 
 
 def fetch():
@@ -129,17 +141,23 @@ def fetch():
             lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason"]
             raise EnvironmentFault(f"npm could not fetch LiteRT.js {VERSION}: {lines[0]}")
         for archive in json.loads(done.stdout):
-            _unpack(archive["name"], Path(temporary) / archive["filename"], place)
+            # npm 7 to 9.1 names the file of a scoped package otherwise than it writes it.
+            file = archive["filename"].replace("@", "").replace("/", "-")
+            _unpack(archive["name"], Path(temporary) / file, place)
 
 
 def _unpack(package, archive, place):
     content = archive.read_bytes()
-    digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
-    if PACKAGES.get(package) != f"sha512-{digest}":
-        raise DamagedFile(f"npm brought another {package} than {VERSION} (sha512 differs)")
+    _check_archive(package, content)
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as members:
         for owner, inside, _ in FILES.values():
             if owner == package:
                 file = place / package / inside
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(members.extractfile(f"package/{inside}").read())
+
+
+def _check_archive(package, content):
+    digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
+    if PACKAGES.get(package) != f"sha512-{digest}":
+        raise DamagedFile(f"npm brought another {package} than {VERSION} (sha512 differs)")

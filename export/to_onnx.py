@@ -4,10 +4,11 @@ from collections import Counter
 
 import numpy as np
 
-from export.models import in_channels
+from export.models import check_classifier, in_channels
 from pipelines.errors import DamagedFile, UserError
 
 OPSET = 18  # of onnxruntime 1.14 (2023) and later
+FLOAT = "tensor(float)"
 
 
 def convert(saved_model):
@@ -42,7 +43,13 @@ class OnnxModel:
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise DamagedFile(f"the .onnx file cannot be run: {reason}") from error
-        (self.input,), (self.output,) = self.session.get_inputs(), self.session.get_outputs()
+        inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+        check_classifier(*([_shape(tensor) for tensor in side] for side in (inputs, outputs)))
+        (self.input,), (self.output,) = inputs, outputs
+        if kinds := {self.input.type, self.output.type} - {FLOAT}:
+            raise UserError(
+                f"the .onnx file takes or gives {', '.join(sorted(kinds))}, not {FLOAT}"
+            )
         self.input_shape = tuple(self.input.shape[1:])
         self.classes = self.output.shape[-1]
 
@@ -70,3 +77,8 @@ class OnnxModel:
     def signature(self):
         """{signature: (input names, output names)} of the file."""
         return {"serving_default": ([self.input.name], [self.output.name])}
+
+
+def _shape(tensor):
+    """The shape of an input or output; None for what has a name in the place of a number."""
+    return [side if isinstance(side, int) else None for side in tensor.shape]

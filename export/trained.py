@@ -58,6 +58,21 @@ def find(path, *, suffixes=(".keras", ".tflite", ".onnx")):
     return Trained(path, _labels(folder), config_of(folder) or _of_bundle(folder))
 
 
+def names_of(trained, outputs):
+    """The class names of a model of so many outputs, by their number where nobody knows them.
+
+    Raises:
+        UserError: the labels beside the model are not its own.
+    """
+    names = trained.labels or tuple(f"class {i}" for i in range(outputs))
+    if len(names) != outputs:
+        raise UserError(
+            f"{trained.path} has {outputs} outputs, and {LABELS} beside it names {len(names)} "
+            "classes; put the right one there, or remove it"
+        )
+    return names
+
+
 def check_sealed(path):
     """Refuse a file of a bundle that is not the one that its card was written for.
 
@@ -74,7 +89,10 @@ def check_sealed(path):
 
 def _labels(folder):
     file = folder / LABELS
-    return tuple(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else None
+    try:
+        return tuple(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else None
+    except UnicodeDecodeError:
+        raise DamagedFile(f"{file} is damaged: it is no UTF-8 text") from None
 
 
 def _of_bundle(folder):

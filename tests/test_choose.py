@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from export import bundle, calibration, choose, doctor, freeze, graph, models, tflite
+from export import card as cards
 from export.limits import Limits, Options
 from pipelines import dataset
 from pipelines.errors import EnvironmentFault, UserError
@@ -309,3 +310,42 @@ def test_bad_words_are_answered_in_one_sentence(words, message, bundled, run):
     status, _, errors = run("export", *[word.format(bundle=bundled) for word in words])
     assert status == 2
     assert message in errors and len(errors.strip().splitlines()) == 1
+
+
+DYING = """
+import os, signal, sys
+moment, *words = sys.argv[1:]
+def watch(event, arguments):
+    source, *_ = arguments if event == "os.rename" else ("",)
+    if str(source).endswith(moment):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(watch)
+from export import __main__
+sys.exit(__main__.cli.main("export", "", __main__.COMMANDS, words))
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_during_an_export_leaves_the_old_bundle_or_the_new_one(trained, run, tmp_path):
+    out = tmp_path / "bundle"
+    words = ["bundle", str(trained), "--out", str(out), "--max-drop", "100", "--images", "20"]
+    words += ["--formats", "float32", "--version"]
+    assert run("export", *words, "old")[0] == 0
+
+    def version():
+        card = cards.read_card(out)
+        cards.check_hashes(out, card)
+        return card["about"]["version"]
+
+    # Half-way; whole, but not yet in its place; and between the two renames.
+    for moment in ("labels.txt", "MODEL_CARD.md", "/new/bundle"):
+        command = [sys.executable, "-c", DYING, moment, *words, "new"]
+        process = subprocess.run(command, cwd=Path(__file__).parent.parent)
+        assert process.returncode == -9
+        assert out.exists() == (moment != "/new/bundle")
+        assert any(path.name.startswith(".keras-cnns-") for path in tmp_path.iterdir())
+        assert run("export", *words, "new", "--formats", "nonsense")[0] == 2  # it cleans up first
+        assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+        assert version() == "old"
+    assert run("export", *words, "new")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"] and version() == "new"

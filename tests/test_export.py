@@ -1,15 +1,18 @@
 """Exported files answer as the Keras model does, and what does not is not called ready."""
 
+import errno
 import hashlib
 import json
 import shutil
+import sys
+import types
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from export import bundle, freeze, graph, metadata, models, tflite, verify
+from export import bundle, freeze, graph, metadata, models, tflite, to_onnx, verify
 from export.limits import Limits, Options
 from export.trained import find
 from keras_cnns import VARIANTS, registry
@@ -366,6 +369,126 @@ def test_a_model_that_is_no_classifier_is_refused(tmp_path):
     keras.Model(image, keras.layers.Conv2D(2, 3)(image)).save(tmp_path / "map.keras")
     with pytest.raises(UserError, match="no image classifier"):
         models.load(tmp_path / "map.keras")
+
+
+@pytest.mark.parametrize(
+    "shape, answer, told",
+    [
+        ((1, 3, 8, 8), lambda x: tf.reduce_mean(x, (2, 3)), "(1, 3, 8, 8) to (1, 3)"),
+        ((1, None, None, 3), lambda x: tf.reduce_mean(x, (1, 2)), "(1, any, any, 3) to (1, 3)"),
+        ((4, 8, 8, 3), lambda x: tf.reduce_mean(x, (1, 2)), "(4, 8, 8, 3) to (4, 3)"),
+        ((1, 8, 8, 3), lambda x: x * 2, "(1, 8, 8, 3) to (1, 8, 8, 3)"),
+        ((1, 8, 8, 3), tf.reduce_mean, "(1, 8, 8, 3) to ()"),
+        ((1, 8), lambda x: x * 2, "(1, 8) to (1, 8)"),
+        ((None, 8, 8, 3), lambda x: tf.reduce_mean(x, (1, 2)), None),
+    ],
+)
+def test_a_file_that_is_no_classifier_is_told_by_its_shapes(shape, answer, told, run, tmp_path):
+    function = tf.function(answer, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+    graph_of = [function.get_concrete_function()]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(graph_of)
+    file, photo = tmp_path / "m.tflite", tmp_path / "p.png"
+    file.write_bytes(converter.convert())
+    tf.io.write_file(str(photo), tf.io.encode_png(np.zeros((9, 9, 3), np.uint8)))
+    status, _, errors = run("keras_cnns", "predict", file, photo)
+    assert status == (2 if told else 0)
+    if told:
+        assert f"m.tflite: no image classifier: it maps {told}, not" in errors
+        assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "inputs, outputs, told",
+    [
+        ([["batch", 3, 8, 8]], [["batch", 4]], r"\(any, 3, 8, 8\) to \(any, 4\)"),
+        ([[1, "height", "width", 3]], [[1, 4]], r"\(1, any, any, 3\)"),
+        ([[1, 8, 8, 3], [1, 2]], [[1, 4]], r"\(1, 8, 8, 3\), \(1, 2\) to"),
+        ([[1, 8, 8, 3]], [[1, 2, 2, 4]], r"to \(1, 2, 2, 4\)"),
+        ([[1, 8, 8, 3]], [[1, None]], r"to \(1, any\)"),
+        ([["batch", 8, 8, 3]], [["batch", 4]], None),
+    ],
+)
+def test_an_onnx_file_is_held_to_the_same_shapes(inputs, outputs, told, monkeypatch):
+    def tensors(shapes, kind="tensor(float)"):
+        return [types.SimpleNamespace(name="t", shape=shape, type=kind) for shape in shapes]
+
+    def opened(kind):
+        session = types.SimpleNamespace(
+            get_inputs=lambda: tensors(inputs, kind), get_outputs=lambda: tensors(outputs)
+        )
+        fake = types.SimpleNamespace(
+            SessionOptions=types.SimpleNamespace, InferenceSession=lambda *_: session
+        )
+        monkeypatch.setitem(sys.modules, "onnxruntime", fake)
+        return to_onnx.OnnxModel(b"")
+
+    if told:
+        with pytest.raises(UserError, match=f"no image classifier: it maps .*{told}"):
+            opened("tensor(float)")
+    else:
+        assert opened("tensor(float)").input_shape == (8, 8, 3)
+        with pytest.raises(UserError, match=r"tensor\(uint8\), not tensor\(float\)"):
+            opened("tensor(uint8)")
+
+
+def test_keras_models_of_several_inputs_are_told_and_those_of_dicts_are_opened(tmp_path):
+    image = keras.Input((8, 8, 3), name="image")
+    scores = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(image))
+    keras.Model([image, keras.Input((4,))], scores).save(tmp_path / "two.keras")
+    with pytest.raises(UserError, match=r"it maps \(any, 8, 8, 3\), \(any, 4\) to \(any, 2\)"):
+        models.load(tmp_path / "two.keras")
+    keras.Model({"image": image}, {"scores": scores}).save(tmp_path / "dict.keras")
+    assert models.load(tmp_path / "dict.keras").predict(np.zeros((3, 8, 8, 3))).shape == (3, 2)
+
+
+@pytest.mark.parametrize("labels", [b"a\nb\n", b"\n" * 11, b"\xff\xfe"])
+def test_labels_that_are_not_the_models_are_one_sentence(labels, trained, run, tmp_path):
+    shutil.copy(trained / "model.keras", tmp_path)
+    (tmp_path / "labels.txt").write_bytes(labels)
+    tf.io.write_file(str(tmp_path / "p.png"), tf.io.encode_png(np.zeros((9, 9, 3), np.uint8)))
+    for more in ([], ["--grad-cam", tmp_path / "maps"]):
+        words = [tmp_path / "model.keras", tmp_path / "p.png", *more]
+        status, _, errors = run("keras_cnns", "predict", *words)
+        assert status in (2, 5) and "labels.txt" in errors
+        assert len(errors.splitlines()) == 1
+
+
+def test_a_bundle_is_verified_by_the_limits_that_it_was_made_with(trained, run, tmp_path):
+    """And keeps what its report held, also where nothing can be written into it."""
+    shutil.copytree(trained, tmp_path / "my run")
+    out = tmp_path / "my bundle"
+    words = "--formats float32,wi4 --auto --max-drop 100 --min-agreement 0.001 --images 30"
+    status, output, errors = run(
+        "export", "bundle", tmp_path / "my run", "--out", out, *words.split()
+    )
+    assert status == 0, errors
+    next_command = output.split("next:\n")[1].splitlines()[0].strip()
+    assert next_command == f"python -m export verify '{out}'"
+    before = json.loads((out / "verify.json").read_text())
+    assert before["limits"]["max_drop"] == 100
+    status, output, _ = run("export", "verify", out, "--json")
+    after = json.loads((out / "verify.json").read_text())
+    assert status == 0 and json.loads(output.splitlines()[-1]) == after
+    assert after["limits"] == before["limits"] and after["choice"] == before["choice"]
+    assert {"left_out", "unmade"} <= after.keys()
+    strict = "--min-agreement 1 --max-drop 0 --images 359"
+    status, output, _ = run("export", "verify", out, *strict.split())
+    assert status == 1 and "FAILED wi4" in output
+    assert run("export", "verify", out)[0] == 0  # the stricter limits were those of one look
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "write_json", refused)
+        status, output, errors = run("export", "verify", out)
+    assert status == 0 and "30 held-out images" in output and "keeps its old report" in errors
+
+
+def refused(*_):
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_a_kill_between_a_report_and_its_card_leaves_a_bundle(made, digits, tmp_path):
+    shutil.copytree(made[0], tmp_path / "b")
+    (tmp_path / "b" / "verify.json").write_text("{}")
+    assert bundle.check(tmp_path / "b", digits, Limits(max_drop=100, images=20))["passed"]
 
 
 @pytest.mark.parametrize(

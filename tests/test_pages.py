@@ -47,7 +47,7 @@ SHORTER = (
     ("keras_cnns compare *--measure*", "--networks squeezenet1_1", "one network, not five"),
     ("export bundle *", "--max-drop 100", "weights of two passes cannot keep to half a point"),
     ("export choose *", "--max-drop 100", "the same"),
-    ("export verify *", "--max-drop 100 --min-agreement 0", "the same"),
+    ("export verify *--max-drop*", "--max-drop 100 --min-agreement 0", "the same"),
     ("export bench *", "--runs 10", "ten rounds are run like two hundred"),
     ("benchmarks.kills *", "--kills 1", "one kill is a kill"),
     ("benchmarks.train *", "--rounds 1 --steps 2", "one round"),

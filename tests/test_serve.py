@@ -1,5 +1,6 @@
 """The page's server gives what the bundle lists, to this machine, and nothing else."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -200,6 +201,46 @@ def test_what_npm_brings_is_checked(tmp_path, monkeypatch, npm, error, message):
     with pytest.raises(error, match=message):
         runtime.fetch()
     assert not runtime.cache().exists()
+
+
+NPM_7 = """#!{python}
+import json, tarfile, io, os
+def packed(name, members):
+    with tarfile.open(name.replace("@", "").replace("/", "-") + "-1.tgz", "w:gz") as archive:
+        for inside in members:
+            info = tarfile.TarInfo("package/" + inside)
+            info.size = len(inside)
+            archive.addfile(info, io.BytesIO(inside.encode()))
+    return {{"name": name, "filename": name + "-1.tgz"}}
+print(json.dumps([packed(name, members) for name, members in {members}.items()]))
+"""
+
+
+def test_a_runtime_of_another_version_is_passed_over_for_the_one_fetched(
+    bundle, tmp_path, monkeypatch
+):
+    members = {}
+    for package, inside, _ in runtime.FILES.values():
+        members.setdefault(package, []).append(inside)
+        file = tmp_path / "node_modules" / package / inside
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("of another version")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "npm").write_text(NPM_7.format(python=sys.executable, members=members))
+    (tmp_path / "npm").chmod(0o755)
+    pinned = {
+        name: (package, inside, hashlib.sha256(inside.encode()).hexdigest())
+        for name, (package, inside, _) in runtime.FILES.items()
+    }
+    monkeypatch.setattr(runtime, "FILES", pinned)
+    monkeypatch.setattr(runtime, "_check_archive", lambda *_: None)
+    with pytest.raises(DamagedFile, match="--fetch-runtime"):
+        runtime.find(bundle)
+    files = runtime.fetch_or_find(bundle)
+    assert {file.read_text() for file in files.values()} == {i for _, i, _ in pinned.values()}
+    assert runtime.find(bundle) == files  # from then on without fetching
 
 
 @pytest.mark.parametrize("stop, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

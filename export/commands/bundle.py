@@ -48,11 +48,11 @@ def run(args):
         made = list(report["formats"])
         usual = "uint8" if "uint8" in made else made[-1]
         best = report.get("choice", {}).get("format", usual)
-        file = f"{quote(str(args.out))}/{report['formats'][best]['file']}"
+        out, file = quote(args.out), quote(f"{args.out}/{report['formats'][best]['file']}")
         print(f"\nbundle: {args.out}")
         cli.next_commands(
-            f"python -m export verify {quote(args.out)}",
-            f"python -m export bench {quote(args.out)}",
-            f"python -m export serve {quote(args.out)} --fetch-runtime",
+            f"python -m export verify {out}",
+            f"python -m export bench {out}",
+            f"python -m export serve {out} --fetch-runtime",
             f"python -m keras_cnns predict {file} photo.jpg",
         )

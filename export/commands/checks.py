@@ -34,10 +34,15 @@ def add_prefer_flag(parser):
     )
 
 
-def limits(args):
+def limits(args, known=()):
+    """The `Limits` that the user gave.
+
+    Args:
+        known: {name: value} of those that hold where the user gave none.
+    """
     from export.limits import Limits
 
-    return _resolved(args, Limits)
+    return _resolved(args, Limits, known)
 
 
 def options(args):
@@ -46,10 +51,10 @@ def options(args):
     return _resolved(args, Options)
 
 
-def _resolved(args, settings):
+def _resolved(args, settings, known=()):
     from pipelines.settings import given, resolve
 
-    return resolve(settings(), given(args, settings))
+    return resolve(settings(), dict(known) | given(args, settings))
 
 
 def show(report, args):

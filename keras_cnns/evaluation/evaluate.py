@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from export import models
-from export.trained import check_labels
+from export.trained import check_labels, names_of
 from keras_cnns.evaluation import calibration, caveats, crops
 from keras_cnns.evaluation.answers import BATCH, ask, log_probabilities
 from keras_cnns.evaluation.intervals import paired_difference, wilson
@@ -189,14 +189,14 @@ def predict(trained, paths):
         [{"image": path, "answers": [(class, probability), ...]}, ...].
 
     Raises:
-        UserError: an image cannot be used, or the model's class names are not known.
+        UserError: an image cannot be used, or the class names are those of another model.
     """
     from pipelines.check import display, inspect_all
     from pipelines.decode import load
 
     facts = inspect_all(paths)
     model = models.load(trained.path)
-    names = trained.labels or [f"class {i}" for i in range(model.classes)]
+    names = names_of(trained, model.classes)
     answers = []
     pairs_of = list(zip(paths, facts, strict=True))
     for start in range(0, len(paths), BATCH):

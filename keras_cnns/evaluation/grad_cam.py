@@ -146,11 +146,12 @@ def write(trained, answers, paths, out):
         UserError: a .tflite file, or a network without a convolutional map.
     """
     from export import models
+    from export.trained import names_of
     from pipelines.check.image import inspect
     from pipelines.decode import load, picture
 
     model = models.load_keras(trained.path)
-    names = list(trained.labels or [f"class {i}" for i in range(model.output_shape[-1])])
+    names = names_of(trained, model.output_shape[-1])
     layer, told = last_map(model), []
     with whole_folder(out) as folder:
         for path, answer in zip(paths, answers, strict=True):
