@@ -3,6 +3,7 @@
 import numpy as np
 
 from pipelines import dataset
+from pipelines.check import display
 from pipelines.errors import UserError
 
 FEWEST = 10  # images; on a LeNet 10 and 1,000 gave the same accuracy
@@ -42,7 +43,7 @@ def check(source, count):
     """
     there, fewest = len(source.splits["train"]), max(FEWEST, len(source.classes))
     if min(count, there) < fewest:
-        what = f"--calibration-images {count}" if count < fewest else f"{source.spec}"
+        what = f"--calibration-images {count}" if count < fewest else display(source.spec)
         raise UserError(
             f"{what}: {min(count, there)} images are too few to calibrate an integer file "
             f"for {len(source.classes)} classes, it takes {fewest}"

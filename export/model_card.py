@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from export.trained import find
+from pipelines.check import display
 from pipelines.files import write_text
 
 FILE = "MODEL_CARD.md"
@@ -105,7 +106,7 @@ def head(card, report):
 def source_name(card):
     """The data's name without the places of the machine that it lay on."""
     kind, _, rest = card["data"]["source"].partition(":")
-    return f"{kind}:{Path(rest).name}" if rest else kind
+    return display(f"{kind}:{Path(rest).name}" if rest else kind)
 
 
 def classes(labels):

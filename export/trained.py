@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.check import display
 from pipelines.errors import DamagedFile, UserError, did_you_mean
 
 CONFIG = "config.yaml"  # its presence makes a folder a run
@@ -140,30 +141,44 @@ def settings_in(file):
     return config
 
 
-def source_of(trained, spec, data_dir, *, flag="--data", changed_data=False):
+def add_source(parser, flag, default):
+    """Add the flags by which the user names a source in place of the recorded one; see `source_of`.
+
+    Args:
+        flag: such as --data.
+        default: the recorded one, in words.
+    """
+    from pipelines.commands import source
+
+    source.add_source(parser, flag, default=default)
+    help = "accept that the images of the training have changed since"
+    parser.add_argument("--changed-data", action="store_true", help=help)
+
+
+def source_of(trained, args, flag="--data"):
     """Open the source that the user names, else the one of the training.
 
     The one of the training must be what it was then; another, named explicitly, need not.
 
     Args:
         trained: a `Trained`.
-        spec: what the user names, or None.
-        data_dir: where prepared TFDS sets lie.
+        args: parsed arguments, of the flags of `add_source`.
         flag: by which the user names a source.
-        changed_data: accept that the source of the training holds other images now.
 
     Raises:
         UserError: neither is known, or the images are not those of the training.
     """
+    from pipelines.commands.source import given_checks
     from pipelines.sources import open_source
     from pipelines.sources.recorded import is_same, reopen
 
-    config = trained.config
+    config, spec = trained.config, getattr(args, flag.removeprefix("--"))
+    opened = {"data_dir": args.data_dir, "checks": given_checks(args)}
     if spec is None and "data" not in config:
         raise UserError(f"{trained.path} does not say what it was trained on; name it by {flag}")
-    if spec is None or is_same(config, spec, data_dir):
-        return reopen(config, data_dir=data_dir, changed_data=changed_data, by=trained.path)
-    return open_source(spec, data_dir=data_dir)
+    if spec is None or is_same(config, spec, args.data_dir):
+        return reopen(config, changed_data=args.changed_data, by=trained.path, **opened)
+    return open_source(spec, data_dir=args.data_dir, **opened["checks"])
 
 
 def tflite_files(path):
@@ -179,18 +194,12 @@ def tflite_files(path):
     return [find(file, suffixes=(".tflite",)).path for file in files]
 
 
-def add_changed_data(parser):
-    """Add the flag that lets a changed source pass; see `source_of`."""
-    help = "accept that the images of the training have changed since"
-    parser.add_argument("--changed-data", action="store_true", help=help)
-
-
 def check_labels(labels, source, outputs):
     """Return the class names, after checking them against the source and the outputs."""
     labels = tuple(labels or source.classes)
     if labels != source.classes:
         raise UserError(
-            f"the model was trained on {_few(labels)}, and {source.spec} holds "
+            f"the model was trained on {_few(labels)}, and {display(source.spec)} holds "
             f"{_few(source.classes)}"
         )
     if len(labels) != outputs:

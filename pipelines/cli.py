@@ -6,6 +6,7 @@ import sys
 from collections import namedtuple
 
 from pipelines import interrupt
+from pipelines.output import lasting_output
 
 # A subcommand: its line of help, and the module that has its flags(parser) and its
 # run(arguments) -> exit status or None for 0. By name, and no argparse, typing or dataclasses up
@@ -22,7 +23,11 @@ def main(package, about, commands, argv=None):
         commands: {name: Command}.
         argv: words of the command line; default, those of the process.
     """
-    argv = sys.argv[1:] if argv is None else argv
+    with lasting_output():
+        return _main(package, about, commands, sys.argv[1:] if argv is None else argv)
+
+
+def _main(package, about, commands, argv):
     if not argv or argv[0] in ("-h", "--help"):
         print(f"usage: python -m {package} COMMAND ...\n\n{about}\n\ncommands:")
         for name, command in commands.items():
@@ -55,16 +60,12 @@ def _run(prog, command, words):
         module.flags(parser)
         status = module.run(parser.parse_args(words)) or 0
         interrupt.obey()
-        sys.stdout.flush()
         return status
     except BaseException as error:
         if isinstance(error, interrupt.Stopped) or interrupt.received:
             # Native code that was calling Python back may have made another error of it.
             print(f"\n{prog}: stopped", file=sys.stderr)
             return _exit_code(error) or 128 + interrupt.received[0]
-        if isinstance(error, BrokenPipeError):  # `... | head` has what it wants
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         status = _exit_code(error)
         if status is None:
             raise

@@ -162,9 +162,9 @@ def _check_replaceable(path):
 
 
 def write_text(path, text):
-    """Write `text` whole or not at all."""
+    """Write `text` whole or not at all; what is no Unicode, of a path, as JSON escapes it."""
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path, value):

@@ -20,10 +20,10 @@ from pipelines.errors import UserError
 from pipelines.files import claim, scratch, whole_file, write_json
 from pipelines.quiet import quiet
 from pipelines.sources.recorded import record
-from pipelines.sources.tfds import DIGEST
+from pipelines.sources.tfds import DIGEST, INFO
 
 MARKER = "pack.json"  # what is packed here; there from the first moment on
-INFO = "dataset_info.json"  # without it TFDS opens nothing; written last
+# INFO is written last: without it TFDS opens nothing.
 OWNED = (MARKER, INFO, "features.json", "label.labels.txt", "*.tfrecord-*", ".*")
 
 

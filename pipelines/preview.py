@@ -5,6 +5,7 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from pipelines import augment, recipes
+from pipelines.check import display
 from pipelines.dataset import stratified, subset
 from pipelines.decode import to_size
 from pipelines.files import whole_file
@@ -60,7 +61,7 @@ def sheet(source, recipe_name, *, size, seed=0):
         note = "whole recipe" if everything else "the original, then drawn"
         rows.append((label, note, _drawn(images[i], recipes.find(name), shape, seed, i)))
     what = "all augmentations and recipes" if everything else f"recipe {recipe_name}"
-    return _draw(f"{source.spec}: {what}, {size} x {size} pixels", rows)
+    return _draw(f"{display(source.spec)}: {what}, {size} x {size} pixels", rows)
 
 
 def _at_hand(image, recipe, shape):

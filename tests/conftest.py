@@ -26,6 +26,28 @@ def draw(path, *, size=(12, 10), mode="RGB", seed=0, **save):
     return pixels
 
 
+def store_tfds(folder, name, splits, classes=("a", "b", "c")):
+    """Write grey images as a prepared TFDS set: {split: uint8 (n, height, width, 1)}."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    features = {
+        "image": tfds.features.Image(shape=next(iter(splits.values())).shape[1:]),
+        "label": tfds.features.ClassLabel(names=list(classes)),
+    }
+    rows = {
+        split: {"image": images, "label": np.arange(len(images)) % len(classes)}
+        for split, images in splits.items()
+    }
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name=name,
+        version="1.2.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={s: tf.data.Dataset.from_tensor_slices(part) for s, part in rows.items()},
+        data_dir=str(folder),
+    )
+
+
 @pytest.fixture
 def photos(tmp_path):
     """A folder with two classes of ten colour images each."""

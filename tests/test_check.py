@@ -18,6 +18,7 @@ from pipelines.check.cache import Cache, folder, stamp
 from pipelines.check.convert import plain
 from pipelines.check.image import inspect
 from pipelines.decode import decode
+from pipelines.errors import EnvironmentFault
 from pipelines.sources import open_source
 from tests.collection import BAD, GOOD, NOISY, PICTURE, SCARRED, jpeg
 from tests.conftest import ROOT, draw
@@ -206,6 +207,16 @@ def test_whoever_stops_early_leaves_no_child():
     found.close()
     assert not _alive(nursery)
     assert workers.nursery is None
+
+
+def test_a_broken_connection_to_the_children_is_told_as_such(monkeypatch):
+    def broken(*_):
+        raise BrokenPipeError
+
+    workers = children.Children("tests.test_check:misbehave", 1)
+    monkeypatch.setattr(children.socket, "send_fds", broken)
+    with pytest.raises(EnvironmentFault, match="ended from outside"):
+        list(workers.map([["x"]]))
 
 
 def _alive(group):

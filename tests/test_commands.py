@@ -1,6 +1,8 @@
 """The command line as a person meets it: words, exit codes, nothing left behind."""
 
 import json
+import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -8,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_cnns import demo
-from tests.conftest import draw
+from pipelines.sources import open_source
+from tests.conftest import draw, store_tfds
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,6 +62,38 @@ def test_wrong_words_get_one_sentence_and_status_2(words, message, run, tmp_path
     assert not out.exists()
 
 
+@pytest.mark.parametrize("kind", ["folder", "csv", "tfds"])
+@pytest.mark.parametrize("command", ["check", "preview"])
+def test_names_that_no_disk_takes_get_one_sentence(command, kind, run, tmp_path):
+    words = ["--out", tmp_path / "x.png"] if command == "preview" else []
+    where = ["--data-dir", tmp_path]
+    status, _, errors = run("pipelines", command, f"{kind}:{'x' * 300}", *words, *where)
+    assert status == 2
+    assert "file name too long" in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_path_in_place_of_the_name_of_a_tfds_set_is_told_apart(run, tmp_path):
+    sets = tmp_path / "my sets"
+    store_tfds(
+        sets,
+        "tiny",
+        {
+            "train": np.zeros((30, 4, 4, 1), np.uint8)
+            + np.arange(30, dtype=np.uint8).reshape(-1, 1, 1, 1)
+        },
+    )
+    for path in ("tiny", "tiny/", "tiny/1.2.0"):
+        status, _, errors = run("pipelines", "check", f"tfds:{sets}/{path}")
+        assert status == 2
+        better = "tfds:" + path.strip("/").replace("/", ":")
+        assert f"write {better} --data-dir '{sets}'" in errors
+        open_source(better, data_dir=sets)
+    status, _, errors = run("pipelines", "check", "tfds:/nowhere/set", "--data-dir", sets)
+    assert status == 2
+    assert "'/nowhere/set' is no name of a TFDS set; write tfds:NAME" in errors
+
+
 def test_list_and_show_agree_with_the_registry(run):
     status, output, _ = run("keras_cnns", "list", "--json")
     facts = json.loads(output.splitlines()[-1])
@@ -97,7 +133,17 @@ def test_the_users_folder_is_never_written(run, photos, tmp_path):
 
 
 def test_the_whole_line_on_a_folder(run, photos, tmp_path):
+    """Its name is no UTF-8, as an archive of another system leaves it."""
+    photos = photos.rename(tmp_path / os.fsdecode(b"my ph\xf6tos"))
     source, out = f"folder:{photos}", tmp_path / "hot dog"
+    status, output, errors = run("pipelines", "check", source)
+    assert status == 0, errors
+    assert f"folder:{tmp_path}/my ph\\xf6tos: 20 colour images" in output
+    words = shlex.split(output.split("--data ")[1].splitlines()[0].replace("$'", "'"))
+    assert words[0] == f"folder:{tmp_path}/my ph\\xf6tos"  # which $'...' makes bytes of
+    status, output, errors = run("pipelines", "check", source, "--json")
+    assert json.loads(output.splitlines()[-1])["source"] == source
+    assert run("pipelines", "preview", source, "--out", tmp_path / "p.png")[0] == 0
     words = ["--model", "lenet", "--data", source, "--out", out, "--epochs", "1", "batch_size=4"]
     status, output, errors = run("keras_cnns", "train", *words, "--json")
     assert status == 0, errors
@@ -239,3 +285,48 @@ def test_the_demo_reaches_its_goals(run, tmp_path):
     config.write_text(content)
     demo.clear(tmp_path / "demo")
     assert not (tmp_path / "demo").exists()
+
+
+def piped(*words, errors_too=False):
+    """A process that writes into a pipe."""
+    errors = subprocess.STDOUT if errors_too else subprocess.PIPE
+    command = [sys.executable, "-m", *map(str, words)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors)
+
+
+def test_a_listing_whose_reader_has_enough_ends_well():
+    process = piped("keras_cnns", "list")
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(60) == 0
+
+
+def test_a_lost_reader_hides_no_failure(photos):
+    (photos / "cat" / "x.jpg").touch()
+    process = piped("pipelines", "check", f"folder:{photos}", "--json", errors_too=True)
+    process.stdout.close()
+    assert process.wait(60) == 2
+
+
+def test_a_training_outlives_its_reader(tmp_path):
+    """`train 2>&1 | tee log` whose tee is killed: the run is whole, and the status its own."""
+    out = tmp_path / "run"
+    words = ["--model", "lenet", "--data", "digits", "--out", out, "--epochs", 2]
+    process = piped("keras_cnns", "train", *words, errors_too=True)
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(120) == 0
+    assert json.loads((out / "metrics.json").read_text())["epochs"] == 2
+    assert (out / "model.keras").is_file()
+
+
+def test_a_broken_pipe_of_another_kind_is_no_success(monkeypatch, run):
+    from pipelines.commands import check
+
+    def broken(_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(check, "run", broken)
+    with pytest.raises(BrokenPipeError):
+        run("pipelines", "check", "digits")

@@ -3,14 +3,19 @@
 import csv
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from keras_cnns import speed
 from keras_cnns.evaluation import compare, scatter
 from keras_cnns.registry import find, names
+from pipelines.sources import open_source
+from pipelines.sources.recorded import record
+from tests.conftest import store_tfds
 from tests.test_evaluate import Reader
 
 
@@ -75,6 +80,33 @@ def test_ratios_become_images_a_second_and_milliseconds():
     compare.in_seconds([row, {}], watch)
     assert row["latency_ms"] == pytest.approx(6)
     assert row["images_per_second"] == pytest.approx(compare.BATCH / 0.016)
+
+
+def test_runs_of_one_spec_are_measured_each_on_its_own_images(run, trained, tmp_path, monkeypatch):
+    """Another place of a TFDS name may hold other images; training images do not count."""
+    digits = tuple("0123456789")
+    images = np.random.default_rng(0).integers(0, 256, (90, 8, 8, 1), np.uint8)
+    train, (test, other) = images[:50], np.split(images[50:], 2)
+    runs = []
+    for name, part, knobs in (
+        ("one", test, {}), ("fewer", test, {"limit_images": 20}), ("other", other, {}),
+    ):  # fmt: skip
+        store_tfds(tmp_path / name, "tiny", {"train": train, "test": part}, digits)
+        config = record(open_source("tfds:tiny", data_dir=tmp_path / name, **knobs))
+        runs.append(shutil.copytree(trained, tmp_path / f"run {name}"))
+        (runs[-1] / "config.yaml").write_text(yaml.safe_dump({"model": "lenet"} | config))
+    monkeypatch.setattr("keras_cnns.commands.compare._measured", lambda *_: [])
+    monkeypatch.setattr("keras_cnns.evaluation.scatter.write", lambda *_: None)
+    for chosen, differ in ((runs[:2], False), (runs[::2], True)):
+        words = ["compare", *chosen, "--out", tmp_path / f"page {differ}", "--json"]
+        status, output, errors = run("keras_cnns", *words)
+        assert status == 0, errors
+        assert ("different images" in output) == differ
+    config["fingerprint"] = config["fingerprint"].replace("-r", "0-r")
+    (runs[-1] / "config.yaml").write_text(yaml.safe_dump(config))
+    status, _, errors = run("keras_cnns", "compare", *runs[::2], "--out", tmp_path / "page")
+    assert status == 2
+    assert f"is not what {runs[-1] / 'model.keras'} was made from" in errors
 
 
 def test_published_networks_make_a_page_two_tables_and_a_picture(run, tmp_path):

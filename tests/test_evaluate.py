@@ -1,6 +1,7 @@
 """The report on a model: numbers against scikit-learn, warnings that fire, files one can open."""
 
 import csv
+import dataclasses
 import json
 from html.parser import HTMLParser
 
@@ -15,8 +16,10 @@ from keras_cnns.evaluation import caveats, evaluate, report
 from keras_cnns.evaluation.answers import Answers, ask
 from pipelines import dataset
 from pipelines.errors import DamagedFile
+from pipelines.pack import pack
+from pipelines.sources import KINDS, open_source
 from pipelines.sources.base import Source, Split
-from tests.conftest import draw
+from tests.conftest import draw, store_tfds
 
 
 class Known:
@@ -149,9 +152,76 @@ def test_a_model_that_knows_its_training_images_by_heart_is_told():
     assert caveats.gap(model, source_with(test, train), "test", found) is None
 
 
-def test_the_same_pixels_in_train_are_found():
-    train, test = split_of([0, 1] * 5), split_of([0, 1] * 5, first=8)
-    assert caveats.twins_in_train(train, test) == {0: 8, 1: 9}
+def digits_source(root, images):
+    """The digits, of which no image lies in two splits by itself."""
+    source = open_source("digits")
+    if "test" in images and (images["train"][0] == images["test"][-1]).all():
+        splits = source.splits
+        test = splits["test"] + splits["train"].take([0])
+        source = dataclasses.replace(source, splits=splits | {"test": test})
+    return source
+
+
+def folder_source(root, images):
+    for split, part in images.items():
+        for i, image in enumerate(part):
+            path = root / "photos" / split / "abc"[i % 3] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[..., 0]).save(path)
+    return open_source(f"folder:{root / 'photos'}")
+
+
+def csv_source(root, images):
+    folder_source(root, images)
+    paths = sorted((root / "photos").rglob("*.png"))
+    rows = [f"{p.relative_to(root)},{p.parent.name},{p.parent.parent.name}" for p in paths]
+    (root / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    return open_source(f"csv:{root / 'list.csv'}")
+
+
+def tfds_source(root, images):
+    store_tfds(root / "sets", "tiny", images)
+    return open_source("tfds:tiny", data_dir=root / "sets")
+
+
+def packed_source(root, images):
+    pack(folder_source(root, images), root / "packed", shards=2)
+    return open_source("tfds:packed", data_dir=root)
+
+
+MADE = {
+    "digits": digits_source, "folder": folder_source, "csv": csv_source, "tfds": tfds_source,
+    "a pack": packed_source,
+}  # fmt: skip
+
+
+def test_every_kind_of_source_is_looked_through_for_leaks():
+    assert MADE.keys() >= KINDS.keys()
+
+
+@pytest.mark.parametrize("twin", [False, True])
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("kind", MADE)
+def test_a_leak_is_told_where_there_is_one_and_nowhere_else(kind, apart, twin, tmp_path):
+    """With a test split of its own, or one dealt out of train, where copies stay together."""
+    images = np.random.default_rng(0).integers(0, 256, (60, 6, 5, 1), np.uint8)
+    images = {"train": images[:45], "test": images[45:].copy()}
+    if twin:
+        images["test"][-1] = images["train"][0]
+    if not apart:
+        images = {"train": np.concatenate(list(images.values()))}
+    source = MADE[kind](tmp_path, images)
+    split = source.splits["test"]
+    told = caveats.leak(source, "test", answers(split.labels, split.labels, 3))
+    if not (twin and apart):
+        assert told is None
+        return
+    assert f"1 of {len(split):,} test images are in train too" in told["sentence"]
+    assert told["accuracy_without"] == 1
+    (name,) = told["images"]
+    shape = (8, 8, 1)
+    same = dataset.pixels(split.take([split.names.index(name)]), shape)
+    assert (dataset.pixels(source.splits["train"], shape) == same).all(axis=(1, 2, 3)).any()
 
 
 def test_files_of_the_same_bytes_in_train_and_test_are_named(run, trained, tmp_path):

@@ -1,11 +1,14 @@
 """A run and a bundle know their data again; what changed is told, and can be accepted."""
 
+import importlib
 import json
 import os
+import shlex
 import shutil
 
 import pytest
 
+from pipelines.arguments import Parser
 from pipelines.errors import UserError
 from pipelines.sources import base, open_source
 from pipelines.sources.recorded import is_same, record, reopen
@@ -87,6 +90,66 @@ def test_a_changed_source_is_refused_by_evaluate_and_export(run, photos, tmp_pat
     shutil.copytree(photos, other)
     (other / "cat" / "bad.jpg").unlink()
     assert run("keras_cnns", "evaluate", out, "--data", f"folder:{other}")[0] == 0
+
+
+def test_the_advice_on_a_bad_image_can_be_followed(run, photos, tmp_path):
+    """Where it came after the training: by each command that opens the recorded source again."""
+    out, spec = tmp_path / "run", f"folder:{photos}"
+    words = ["--model", "lenet", "--data", spec, "--out", out, "--epochs", 1, "batch_size=4"]
+    status, _, errors = run("keras_cnns", "train", *words)
+    assert status == 0, errors
+    (photos / "cat" / "0.png").write_bytes(b"")
+    last = out / "metrics.json"
+    (out / "metrics.json").rename(tmp_path / "metrics.json")
+    status, _, errors = run("keras_cnns", "train", "--resume", "--out", out)
+    assert status == 2
+    assert "0.png is empty" in errors
+    assert "put them back, or start anew with another --out" in errors
+    assert "--bad-images" not in errors  # a resumed training keeps its settings
+    (tmp_path / "metrics.json").rename(last)
+    for words in (
+        ["keras_cnns", "evaluate", out],
+        ["keras_cnns", "compare", out, "--out", tmp_path / "compared"],
+        ["export", "choose", out],
+    ):
+        status, _, errors = run(*words)
+        assert status == 2
+        assert "leave it out with --bad-images skip" in errors
+        status, _, errors = run(*words, "--bad-images", "skip")
+        assert status == 2
+        assert "20 images then, 19 now" in errors
+        assert "--changed-data" in errors
+    words = ["evaluate", out, "--bad-images", "skip", "--changed-data"]
+    assert run("keras_cnns", *words)[0] == 0
+
+
+@pytest.mark.parametrize("package", ["pipelines", "keras_cnns", "export"])
+def test_whatever_takes_a_source_takes_the_flags_of_its_check(package):
+    from pipelines.check import Checks
+    from pipelines.settings import knobs
+
+    wanted = {f"--{name.replace('_', '-')}" for name in knobs(Checks)} | {"--data-dir"}
+    for command in importlib.import_module(f"{package}.__main__").COMMANDS.values():
+        parser = Parser("x")
+        importlib.import_module(command.module).flags(parser)
+        if any(action.metavar == "SOURCE" for action in parser._actions):
+            assert wanted <= set(parser._option_string_actions), command.module
+
+
+def test_what_is_suggested_can_be_pasted(run, photos, tmp_path, monkeypatch):
+    """With the flags that were given, and whatever stands in the names."""
+    photos = photos.rename(tmp_path / "my cat's photos; $HOME")
+    (photos / "cat" / "x.jpg").write_bytes(b"")
+    flags = ["--bad-images", "skip", "--max-megapixels", "2"]
+    status, output, errors = run("pipelines", "check", f"folder:{photos}", *flags)
+    assert status == 0, errors
+    monkeypatch.chdir(tmp_path)
+    preview, train = (shlex.split(line)[2:] for line in output.splitlines() if "python -m" in line)
+    assert preview[1:3] == ["preview", f"folder:{photos}"]
+    assert run(*preview)[0] == 0
+    assert train[train.index("--data") + 1] == f"folder:{photos}"
+    assert {*flags[:3], "2.0"} <= {*train}
+    assert run(*train, "--dry-run")[0] == 0
 
 
 def test_check_says_everything_to_machines(run, photos):

@@ -11,7 +11,7 @@ from pipelines import dataset
 from pipelines.check import BadSource
 from pipelines.errors import UserError
 from pipelines.sources import FORMS, base, open_source
-from tests.conftest import draw
+from tests.conftest import draw, store_tfds
 
 
 def folder(path):
@@ -421,31 +421,13 @@ def test_unknown_sources_are_answered_with_near_ones(photos):
 @pytest.fixture(scope="module")
 def tfds_dir(tmp_path_factory):
     """A prepared TFDS set of grey images with train and test."""
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
-
     folder = tmp_path_factory.mktemp("tfds")
     rng = np.random.default_rng(0)
-
-    def rows(n):
-        images = rng.integers(0, 256, (n, 6, 5, 1), dtype=np.uint8)
-        return {"image": images, "label": np.arange(n) % 3}
-
-    tfds.dataset_builders.store_as_tfds_dataset(
-        name="tiny",
-        version="1.2.0",
-        features=tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Image(shape=(6, 5, 1)),
-                "label": tfds.features.ClassLabel(names=["a", "b", "c"]),
-            }
-        ),
-        split_datasets={
-            "train": tf.data.Dataset.from_tensor_slices(rows(30)),
-            "test": tf.data.Dataset.from_tensor_slices(rows(9)),
-        },
-        data_dir=str(folder),
-    )
+    splits = {
+        name: rng.integers(0, 256, (n, 6, 5, 1), dtype=np.uint8)
+        for name, n in (("train", 30), ("test", 9))
+    }
+    store_tfds(folder, "tiny", splits)
     return folder
 
 

@@ -37,10 +37,7 @@ def run(args):
 
     claim(args.out)
     names = formats(args.formats)
-    source = source_of(
-        trained, args.calibrate, args.data_dir,
-        flag="--calibrate", changed_data=args.changed_data,
-    )  # fmt: skip
+    source = source_of(trained, args, "--calibrate")
     prefer = args.prefer if args.auto else None
     report = bundle(trained.path, trained.labels, source, args.out, names, limits, options, prefer)
     checks.show(report, args)

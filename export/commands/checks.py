@@ -5,13 +5,10 @@ from pipelines import cli
 
 def add_flags(parser, flag, default):
     from export.limits import Limits
-    from export.trained import add_changed_data
+    from export.trained import add_source
     from pipelines import settings
-    from pipelines.sources import HELP
 
-    parser.add_argument(flag, metavar="SOURCE", help=f"{HELP} (default: {default})")
-    parser.add_argument("--data-dir", metavar="DIR", help="where prepared TFDS sets lie")
-    add_changed_data(parser)
+    add_source(parser, flag, default)
     settings.add_flags(parser, Limits)
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 

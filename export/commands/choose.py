@@ -31,10 +31,7 @@ def run(args):
     with quiet():
         from export.bundle import formats, try_formats
     names = formats(args.formats)
-    source = source_of(
-        trained, args.calibrate, args.data_dir,
-        flag="--calibrate", changed_data=args.changed_data,
-    )  # fmt: skip
+    source = source_of(trained, args, "--calibrate")
     report = try_formats(
         trained.path, trained.labels, source, names, limits, options, args.prefer, args.plot
     )

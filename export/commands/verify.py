@@ -26,7 +26,7 @@ def run(args):
     card = read_card(args.bundle)
     limits = checks.limits(args, card.get("limits", {}))
     known = Trained(args.bundle, tuple(card["labels"]), source_in(card))
-    source = source_of(known, args.data, args.data_dir, changed_data=args.changed_data)
+    source = source_of(known, args)
     report = check(args.bundle, source, limits)
     verify.show(report)
     if args.json:

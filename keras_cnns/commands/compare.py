@@ -6,7 +6,7 @@ from pipelines import cli
 
 
 def flags(parser):
-    from pipelines.sources import HELP
+    from export.trained import add_source
 
     parser.add_argument("runs", nargs="*", metavar="RUN", help="runs, measured on their data")
     parser.add_argument(
@@ -20,8 +20,7 @@ def flags(parser):
         help="of --published: also time them here; without --networks a small one of each family",
     )  # fmt: skip
     parser.add_argument("--format", default="float32", metavar="NAME", help="of the .tflite timed")
-    parser.add_argument("--data", metavar="SOURCE", help=f"{HELP} (default: that of each run)")
-    parser.add_argument("--data-dir", metavar="DIR", help="where prepared TFDS sets lie")
+    add_source(parser, "--data", "that of each run")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of page and tables")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 
@@ -74,12 +73,13 @@ def _of_runs(args, trained):
     from export.trained import source_of
     from keras_cnns.evaluation import compare
     from pipelines import dataset
+    from pipelines.sources.recorded import identity
 
     found, sources = [], {}
     for one in trained:
-        key = args.data or one.config.get("data")
+        key = identity(one.config)
         if key not in sources:
-            sources[key] = source_of(one, args.data, args.data_dir)
+            sources[key] = source_of(one, args)
         row, model = compare.of_run(one, sources[key])
         split = sources[key].splits["train"]
         some = dataset.subset(split, dataset.stratified(split, compare.CALIBRATION))
@@ -87,7 +87,7 @@ def _of_runs(args, trained):
     rows = [row for row, _, _ in found]
     _tell_apart(rows, args.runs)
     notes = ["Accuracies were measured here, on test images."]
-    if len({source.fingerprint for source in sources.values()}) > 1:
+    if len(set(map(compare.images_of, sources.values()))) > 1:
         notes.append("WARNING: the runs were measured on different images; name one by --data")
     return rows, notes + _measured(found, args.format)
 

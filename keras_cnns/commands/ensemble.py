@@ -4,12 +4,11 @@ from pipelines import cli
 
 
 def flags(parser):
-    from pipelines.sources import HELP
+    from export.trained import add_source
 
     parser.add_argument("runs", nargs="+", metavar="RUN", help="runs or .keras files, two or more")
     parser.add_argument("--out", required=True, metavar="RUN", help="a new folder for the model")
-    parser.add_argument("--data", metavar="SOURCE", help=f"{HELP} (default: the first run's)")
-    parser.add_argument("--data-dir", metavar="DIR", help="where prepared TFDS sets lie")
+    add_source(parser, "--data", "the first run's")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 
@@ -30,8 +29,7 @@ def run(args):
     with quiet():
         from keras_cnns.evaluation.ensemble import ensemble, members
     opened = members(args.runs)
-    data_dir = args.data_dir or first.config.get("data_dir")
-    source = source_of(first, args.data, data_dir)
+    source = source_of(first, args)
     report = ensemble(opened, source, args.out, split=args.split)
     _show(report)
     if args.json:

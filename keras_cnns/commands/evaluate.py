@@ -6,14 +6,11 @@ from pipelines import cli
 
 
 def flags(parser):
-    from export.trained import add_changed_data
+    from export.trained import add_source
     from keras_cnns.evaluation.crops import WAYS
-    from pipelines.sources import HELP
 
     parser.add_argument("model", metavar="RUN|MODEL.keras|MODEL.tflite", help="what to evaluate")
-    parser.add_argument("--data", metavar="SOURCE", help=f"{HELP} (default: that of the training)")
-    parser.add_argument("--data-dir", metavar="DIR", help="where prepared TFDS sets lie")
-    add_changed_data(parser)
+    add_source(parser, "--data", "that of the training")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))
     parser.add_argument(
         "--tta", choices=WAYS,
@@ -41,7 +38,7 @@ def run(args):
         from keras_cnns.evaluation import report as reports
         from keras_cnns.evaluation.evaluate import evaluate
     out = _place(args, trained, reports)
-    source = source_of(trained, args.data, args.data_dir, changed_data=args.changed_data)
+    source = source_of(trained, args)
     report = evaluate(trained, source, args.split, tta=args.tta)
     reports.show(report)
     if args.plot:

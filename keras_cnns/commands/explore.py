@@ -5,12 +5,11 @@ from pipelines import cli
 
 def flags(parser):
     from keras_cnns.explore.settings import SUBJECTS
-    from pipelines.sources import HELP
+    from pipelines.commands.source import add_source
 
     about = "; ".join(f"{name}: {what}" for name, (_, _, what) in SUBJECTS.items())
     parser.add_argument("subject", metavar="NAME", help=about)
-    parser.add_argument("--data", required=True, metavar="SOURCE", help=HELP)
-    parser.add_argument("--data-dir", metavar="DIR", help="where prepared TFDS sets lie")
+    add_source(parser, "--data", required=True)
     parser.add_argument("--out", required=True, metavar="RUN", help="a new folder for the run")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="knobs: " + knobs())
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
@@ -35,6 +34,7 @@ def run(args):
     from shlex import quote
 
     from keras_cnns.explore.settings import find
+    from pipelines.commands.source import checks
     from pipelines.settings import key_values, resolve
     from pipelines.sources import open_source, refuse_inside
 
@@ -47,7 +47,7 @@ def run(args):
     refuse_inside(out, args.data)
     with quiet():
         training = import_module(f"keras_cnns.explore.{module}")
-    source = open_source(args.data, data_dir=args.data_dir)
+    source = open_source(args.data, data_dir=args.data_dir, checks=checks(args))
     report = training.train(source, settings, out)
     training.show(report)
     print(f"{report['seconds']:.0f} s; pictures: {', '.join(map(str, sorted(out.glob('*.png'))))}")

@@ -32,6 +32,19 @@ def run(args):
         cli.print_json(found)
         return
     cli.next_commands(
-        f"python -m keras_cnns train --model {job['model']} --data {job['data']} --out RUN "
+        f"python -m keras_cnns train {_again(args)} --out RUN "
         f"learning_rate={found['suggested']:.2g}"
     )
+
+
+def _again(args):
+    """The user's own words on what to train, but for a learning rate."""
+    from keras_cnns.training.recipes import Training
+    from pipelines.check import Checks, shell
+    from pipelines.settings import knobs
+
+    names = ("model", "data", "data_dir", "recipe", "config", *knobs(Checks), *knobs(Training))
+    said = {name: getattr(args, name, None) for name in names}
+    words = [f"--{n.replace('_', '-')} {shell(v)}" for n, v in said.items() if v is not None]
+    settings = [s for s in args.settings if s.split("=")[0].split(".")[-1] != "learning_rate"]
+    return " ".join(words + list(map(shell, settings)))

@@ -1,15 +1,10 @@
 """What a number does not say by itself, in words: each caveat tells what to do about it."""
 
-import hashlib
-import os
-from collections import defaultdict
-
 import numpy as np
-import tensorflow as tf
 
 from keras_cnns.evaluation.answers import ask
 from keras_cnns.evaluation.intervals import wilson
-from pipelines import cli, dataset
+from pipelines import dataset
 
 FEW = 30  # images of a class below which its share is hardly known
 NEARLY_ALL = 0.95  # of the answers in one class
@@ -140,54 +135,8 @@ def few_images(found, classes):
 
 
 def twins_in_train(train, part):
-    """{index in `part`: index in `train`} of images that are the same, byte for byte.
-
-    Files are compared by their bytes, and read only where another has the same size; images
-    without a file by their pixels.
-    """
-    paths = [_paths(split) for split in (train, part)]
-    if any(files is None for files in paths):
-        return _same(_pixel_digests(train), _pixel_digests(part))
-    sizes = [[os.path.getsize(path) for path in files] for files in paths]
-    shared = set(sizes[0]) & set(sizes[1])
-    digests = [
-        [
-            _file_digest(path) if size in shared else None
-            for path, size in zip(files, of, strict=True)
-        ]
-        for files, of in zip(paths, sizes, strict=True)
-    ]
-    return _same(*digests)
-
-
-def _same(train, part):
-    where = defaultdict(list)
-    for i, digest in enumerate(train):
-        where[digest].append(i)
-    return {i: where[d][0] for i, d in enumerate(part) if d is not None and d in where}
-
-
-def _paths(split):
-    """The files of a split's images; None where they do not lie in files of their own."""
-    paths = split.items[0]
-    if paths.dtype == object and all(
-        isinstance(path, bytes) and os.path.isfile(path) for path in paths
-    ):
-        return paths
-    return None
-
-
-def _file_digest(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "blake2b").digest()
-
-
-def _pixel_digests(split):
-    items = [tf.constant(item) for item in split.items]
-    images = tf.data.Dataset.range(len(split)).map(
-        lambda i: split.read(*(item[i] for item in items)), tf.data.AUTOTUNE
-    )
-    return [
-        hashlib.blake2b(str(image.shape).encode() + image.tobytes()).digest()
-        for image in cli.progress(images.as_numpy_iterator(), len(split), "looking for twins")
-    ]
+    """{index in `part`: index in `train`} of images of equal content, by their digests."""
+    first = {}
+    for i, digest in enumerate(train.digests):
+        first.setdefault(digest, i)
+    return {i: first[digest] for i, digest in enumerate(part.digests) if digest in first}

@@ -8,7 +8,9 @@ import numpy as np
 
 from keras_cnns import complexity
 from keras_cnns.registry import build_for_pixels, find, names
+from pipelines.check import display
 from pipelines.errors import UserError, did_you_mean
+from pipelines.sources.base import fingerprint
 
 BATCH = 32
 CALIBRATION = 20  # images; a format's speed does not depend on their number
@@ -83,7 +85,7 @@ def of_run(trained, source, split="test"):
         "model": trained.path.absolute().parent.name,
         "family": find(network).family if network in names() else network or "other",
         "source": f"measured on {split}",
-        "data": f"{source.spec} ({source.fingerprint[:8]})",
+        "data": f"{display(source.spec)} ({images_of(source, split)})",
         "top1": float(found.right.mean()),
         "top1_95": list(wilson(int(found.right.sum()), len(found.right))),
         "top5": float((found.ranks < 5).mean()) if classes > 5 else None,
@@ -93,6 +95,13 @@ def of_run(trained, source, split="test"):
         "macs": complexity.macs(model),
     }
     return row, model
+
+
+def images_of(source, split="test"):
+    """Identify the images of a split, whatever the others hold: 8 hexadecimal digits."""
+    part = source.splits[split]
+    whole = fingerprint(source.classes, {split: (part.digests, part.labels)})
+    return whole.split("-")[2][:8]
 
 
 def measure(row, model, watch, form, images=None):

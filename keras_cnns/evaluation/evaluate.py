@@ -10,6 +10,7 @@ from keras_cnns.evaluation import calibration, caveats, crops
 from keras_cnns.evaluation.answers import BATCH, ask, log_probabilities
 from keras_cnns.evaluation.intervals import paired_difference, wilson
 from pipelines import dataset
+from pipelines.check import display
 
 PAIRS, MISTAKES = 20, 24  # how many of the most confused pairs and of the top losses are told
 FITTED = 2_000  # validation images to fit the temperature on; a tenth where there are many views
@@ -40,7 +41,7 @@ def evaluate(trained, source, split="test", *, tta=None):
     matrix = confusion(found.labels, found.answers, len(labels))
     report = {
         "model": str(trained.path),
-        "source": source.spec,
+        "source": display(source.spec),
         "fingerprint": source.fingerprint,
         "split": split,
         "images": len(part),

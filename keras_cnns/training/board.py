@@ -16,6 +16,7 @@ from tensorboard.plugins.hparams.summary import session_end_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from keras_cnns.run import SHEET
+from pipelines.check import display
 from pipelines.errors import UserError
 from pipelines.settings import flat
 
@@ -70,7 +71,9 @@ class Board:
             )
             tf.summary.write("keras", job.serving.to_json(), metadata=metadata)
             values = {
-                k: v for k, v in flat(self.config).items() if isinstance(v, int | float | str)
+                name: display(value) if isinstance(value, str) else value
+                for name, value in flat(self.config).items()
+                if isinstance(value, int | float | str)
             }
             hparams.hparams(values, trial_id=self.folder.parent.name, start_time_secs=time.time())
 

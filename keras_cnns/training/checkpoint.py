@@ -108,7 +108,7 @@ class Checkpoints:
 def _write(folder, arrays, facts):
     with open(folder / STATE, "wb") as file:
         np.savez(file, **arrays)
-    (folder / FACTS).write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+    (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
     sums = [f"{_sha256(folder / name)}  {name}\n" for name in (STATE, FACTS)]
     (folder / SUMS).write_text("".join(sums))
     for name in (STATE, FACTS, SUMS, "."):

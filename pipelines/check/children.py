@@ -92,7 +92,8 @@ class Children:
             )  # fmt: skip
             theirs.close()
         if tensorflow and not self.has_tensorflow:
-            self.control.send(b"t")
+            with _ended_from_outside():
+                self.control.send(b"t")
             self.has_tensorflow = True
 
     def _feed(self, waiting, done, stop, seconds):
@@ -100,7 +101,7 @@ class Children:
         try:
             owed = []
             while not stop.is_set():
-                with self._worker() as connection:
+                with _ended_from_outside(), self._worker() as connection:
                     owed = self._talk(connection, owed, waiting, done, stop, seconds)
                 if owed is None:
                     return
@@ -133,9 +134,7 @@ class Children:
                 if answer is None:
                     if stop.is_set():
                         return None
-                    raise EnvironmentFault(
-                        "the processes that check images were ended from outside"
-                    )
+                    raise ConnectionResetError
                 if "failed" in answer:
                     raise RuntimeError(f"{self.target} of {owed[0][1]}: {answer['failed']}")
                 index = owed.pop(0)[0]
@@ -157,6 +156,15 @@ class Children:
                 os.killpg(self.nursery.pid, signal.SIGKILL)
                 self.nursery.wait()
             self.nursery = None
+
+
+@contextlib.contextmanager
+def _ended_from_outside():
+    """A broken connection to the nursery or to a worker, in words."""
+    try:
+        yield
+    except ConnectionError:
+        raise EnvironmentFault("the processes that check images were ended from outside") from None
 
 
 def _hand(connection, item, seconds):

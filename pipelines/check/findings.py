@@ -68,7 +68,7 @@ class BadSource(UserError):
         if len(faults) > 1:
             rest = f" and {len(faults) - images:,} other faults" if images < len(faults) else ""
             what = f"{images:,} bad images{rest}" if images else f"{len(faults):,} faults"
-            text = f"{what} in {spec}:\n" + "\n".join(f"  {fault.text}" for fault in faults)
+            text = "\n  ".join([f"{what} in {display(spec)}:", *(fault.text for fault in faults)])
         if images:
             text += "; " if len(faults) == 1 else "\n"
             text += advice

@@ -1,6 +1,7 @@
 """File names as text that a person and a machine can read."""
 
 import os
+import shlex
 import unicodedata
 from pathlib import Path
 
@@ -21,6 +22,14 @@ def display(path):
         else c
         for c in text
     )
+
+
+def shell(text):
+    """A word as a POSIX shell takes it when it is pasted; as bash does, if it is no plain text."""
+    if display(text) == text:
+        return shlex.quote(text)
+    escaped = display(text.replace("\\", "\\\\")).replace("'", "\\'")
+    return f"$'{escaped}'"
 
 
 def find_image(path):

@@ -1,23 +1,21 @@
 """check: decode every image of a source, count them, and say all that is odd."""
 
 from pipelines import cli
-from pipelines.commands.source import add_checks, add_source
+from pipelines.commands.source import add_source
 
 
 def flags(parser):
     add_source(parser)
-    add_checks(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
 
 
 def run(args):
     """Check every image, and say what was found."""
     from pipelines.check import BadSource
-    from pipelines.commands.source import checks
-    from pipelines.sources import open_source
+    from pipelines.commands.source import opened, words
 
     try:
-        source = open_source(args.source, data_dir=args.data_dir, checks=checks(args))
+        source = opened(args)
     except BadSource as bad:
         if args.json:
             cli.print_json({"source": args.source, "passed": False} | found(bad.findings))
@@ -26,15 +24,10 @@ def run(args):
     if args.json:
         cli.print_json(report(source))
     else:
-        from shlex import quote
-
-        spec = quote(source.spec)
-        if args.data_dir:
-            spec += f" --data-dir {quote(args.data_dir)}"
-        skip = " --bad-images skip" if source.skipped else ""
+        again = words(source.spec, source.data_dir, source.checks)
         cli.next_commands(
-            f"python -m pipelines preview {spec} --out preview.png",
-            f"python -m keras_cnns train --model lenet --data {spec}{skip} --out runs/first",
+            f"python -m pipelines preview {again} --out preview.png",
+            f"python -m keras_cnns train --model lenet --data {again} --out runs/first",
         )
 
 
@@ -66,11 +59,12 @@ def found(findings):
 
 def summarize(source):
     """Print what a source holds."""
+    from pipelines.check import display
     from pipelines.check.findings import lines
 
     kind = "grey" if source.channels == 1 else "colour"
     total = sum(len(split) for split in source.splits.values())
-    print(f"{source.spec}: {total:,} {kind} images in {len(source.classes)} classes")
+    print(f"{display(source.spec)}: {total:,} {kind} images in {len(source.classes)} classes")
     counts = source.counts()
     rows = [
         [name, *(f"{counts[split][i]:,}" for split in counts)]

@@ -16,6 +16,7 @@ def flags(parser):
 def run(args):
     """Write a contact sheet of the augmented images."""
     from pipelines import recipes
+    from pipelines.commands.source import opened
     from pipelines.errors import UserError
     from pipelines.files import check_picture
     from pipelines.sources import refuse_inside
@@ -27,11 +28,10 @@ def run(args):
     if not 8 <= args.image_size <= 1024:
         raise UserError(f"--image-size is at least 8 and at most 1024, not {args.image_size}")
     from pipelines.quiet import quiet
-    from pipelines.sources import open_source
 
     with quiet():
         from pipelines.preview import write
 
-    source = open_source(args.source, data_dir=args.data_dir)
+    source = opened(args)
     write(source, args.recipe, args.out, size=args.image_size, seed=args.seed)
     print(f"wrote {args.out}")

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 
-from pipelines.check import Checks
+from pipelines.check import BadSource, Checks, display
 from pipelines.errors import UserError
 from pipelines.sources import absolute, open_source
 from pipelines.sources.base import change
@@ -33,7 +33,12 @@ def record(source):
     return opened | dataclasses.asdict(source.checks) | {"fingerprint": source.fingerprint}
 
 
-def reopen(recorded, *, data_dir=None, changed_data=False, by=None):
+def identity(recorded):
+    """What tells recorded sources apart: where it is equal, they are opened alike."""
+    return tuple(recorded.get(name) for name in ("data", "data_dir", *KNOBS, "fingerprint"))
+
+
+def reopen(recorded, *, data_dir=None, changed_data=False, by=None, checks=None):
     """Open a recorded source again.
 
     Args:
@@ -41,11 +46,12 @@ def reopen(recorded, *, data_dir=None, changed_data=False, by=None):
         data_dir: where its TFDS sets lie now; default, where they lay then.
         changed_data: accept that it holds other images now.
         by: what was trained on it, for the sentence.
+        checks: {knob of `Checks`: value} to take in place of those recorded.
 
     Raises:
         UserError: it is gone, or is not what it was.
     """
-    knobs = {name: recorded[name] for name in KNOBS if name in recorded}
+    knobs = {name: recorded[name] for name in KNOBS if name in recorded} | (checks or {})
     source = open_source(recorded["data"], data_dir=data_dir or recorded.get("data_dir"), **knobs)
     if not changed_data:
         refuse_change(source, recorded, by or "this")
@@ -58,11 +64,15 @@ def take_up(recorded, out):
     Raises:
         UserError: it is gone, or holds other images now.
     """
-    source = reopen(recorded, changed_data=True)  # refused in other words, without that way out
+    advice = "put them back, or start anew with another --out"
+    try:
+        source = reopen(recorded, changed_data=True)  # refused in other words, without that way out
+    except BadSource as bad:
+        raise BadSource(bad.spec, bad.findings, f"{out} was begun without them: {advice}") from None
     if what := change(recorded.get("fingerprint", source.fingerprint), source.fingerprint):
         raise UserError(
-            f"the images of {recorded['data']} are not those that {out} was begun with: {what}; "
-            "put them back, or start anew with another --out"
+            f"the images of {display(recorded['data'])} are not those that {out} was begun with: "
+            f"{what}; {advice}"
         )
     return source
 
@@ -76,8 +86,8 @@ def refuse_change(source, recorded, by):
     what = "fingerprint" in recorded and change(recorded["fingerprint"], source.fingerprint)
     if what:
         raise UserError(
-            f"{source.spec} is not what {by} was made from: {what}; put it back, or accept it as "
-            "it is with --changed-data"
+            f"{display(source.spec)} is not what {by} was made from: {what}; put it back, or "
+            "accept it as it is with --changed-data"
         )
 
 

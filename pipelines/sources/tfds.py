@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines import cli
-from pipelines.check import Findings, Place
+from pipelines.check import Findings, Place, shell
 from pipelines.check.cache import Cache, stamp
 from pipelines.errors import UserError, did_you_mean
 from pipelines.quiet import quiet
@@ -18,6 +18,7 @@ from pipelines.sources import records
 from pipelines.sources.names import ALIASES
 from pipelines.sources.stored import Part, assemble
 
+INFO = "dataset_info.json"  # by which a prepared set is known
 DIGEST = "source_digest"  # feature in which `pack` notes an image that it had to write anew
 
 
@@ -28,7 +29,10 @@ def open_source(spec, name, options):
         name: such as "mnist", "mnist:3.0.1" or "set/config:1.0.0".
         options: `data_dir`: default, $TFDS_DATA_DIR or ~/tensorflow_datasets.
     """
-    builder = _builder(name, _data_dir(options.data_dir))
+    base, _, version = name.partition(":")
+    if os.path.isabs(base) or ".." in Path(base).parts:
+        raise UserError(f"{name!r} is no name of a TFDS set; {_named(base)}")
+    builder = _builder(base, version, _data_dir(options.data_dir))
     image, label = _features(spec, builder.info)
     classes = tuple(builder.info.features[label].names)
     if len(classes) < 2:
@@ -63,28 +67,37 @@ def _data_dir(data_dir):
     return path
 
 
-def _builder(name, data_dir):
+def _builder(base, version, data_dir):
     with quiet():
         import tensorflow_datasets as tfds
 
-    base, _, version = name.partition(":")
-    if not re.fullmatch(r"[\w/.+ -]+", base) or ".." in base:
-        raise UserError(f"{name!r} is no name of a TFDS set; write tfds:NAME, such as tfds:mnist")
-    folders = [p.parent for p in (data_dir / base).rglob("dataset_info.json")]
+    name = f"{base}:{version}" if version else base
+    folders = [p.parent for p in (data_dir / base).rglob(INFO)]
     if version:
         folders = [p for p in folders if p.name == version]
     if not folders:
-        prepared = {p.name for p in data_dir.iterdir() if any(p.rglob("dataset_info.json"))}
+        prepared = {p.name for p in data_dir.iterdir() if any(p.rglob(INFO))}
+        builder = f"tfds.builder({name!r}, data_dir={str(data_dir)!r})"
+        program = f"import tensorflow_datasets as tfds; {builder}.download_and_prepare()"
         raise UserError(
             f"tfds:{name} is not prepared in {data_dir} ({did_you_mean(base, prepared)}); with a "
-            f'network, prepare it once: python -c "import tensorflow_datasets as tfds; '
-            f"tfds.builder('{name}', data_dir='{data_dir}').download_and_prepare()\""
+            f"network, prepare it once: python -c {shell(program)}"
         )
     if len(sets := {str(p.parent.relative_to(data_dir)) for p in folders}) > 1:
         first = sorted(sets)
         raise UserError(f"tfds:{name} is several sets ({', '.join(first[:5])}); name one of them")
     newest = max(folders, key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)])
     return tfds.builder_from_directory(newest)
+
+
+def _named(path):
+    """What to write in place of the path of a set."""
+    path, version = Path(path), ""
+    if not any(path.glob(f"*/{INFO}")) and not (path / INFO).is_file():
+        return "write tfds:NAME, such as tfds:mnist, and its place by --data-dir"
+    if re.fullmatch(r"\d+\.\d+\.\d+", path.name):
+        path, version = path.parent, f":{path.name}"
+    return f"write {shell(f'tfds:{path.name}{version}')} --data-dir {shell(str(path.parent))}"
 
 
 def _features(spec, info):
