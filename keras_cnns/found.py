@@ -8,7 +8,7 @@ from pipelines.errors import UserError
 
 
 def read(path):
-    """{"model", "widths", "image_size"} of a best.yaml, as far as it names them.
+    """{"model", "widths", "image_size", "classes", "channels"} of a best.yaml, where it has them.
 
     Args:
         path: a YAML file; widths by themselves, or text that is no file, hold no network.
@@ -22,7 +22,9 @@ def read(path):
     config = read_yaml(path)
     if not isinstance(config, dict) or "widths" not in config:
         return {}
-    return {key: config[key] for key in ("model", "widths", "image_size") if config.get(key)}
+    facts = {key: config[key] for key in ("model", "widths", "image_size") if config.get(key)}
+    told = config.get("found") if isinstance(config.get("found"), dict) else {}
+    return facts | {key: told[key] for key in ("classes", "channels") if told.get(key)}
 
 
 def model_of(path, asked):

@@ -264,7 +264,7 @@ def test_a_signal_during_an_export_leaves_nothing_half_written(number, status, t
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == status
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
@@ -299,14 +299,14 @@ def test_a_listing_whose_reader_has_enough_ends_well():
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait(60) == 0
+    assert process.wait(300) == 0
 
 
 def test_a_lost_reader_hides_no_failure(photos):
     (photos / "cat" / "x.jpg").touch()
     process = piped("pipelines", "check", f"folder:{photos}", "--json", errors_too=True)
     process.stdout.close()
-    assert process.wait(60) == 2
+    assert process.wait(300) == 2
 
 
 def test_a_training_outlives_its_reader(tmp_path):
@@ -316,7 +316,7 @@ def test_a_training_outlives_its_reader(tmp_path):
     process = piped("keras_cnns", "train", *words, errors_too=True)
     assert process.stdout.readline()
     process.stdout.close()
-    assert process.wait(120) == 0
+    assert process.wait(300) == 0
     assert json.loads((out / "metrics.json").read_text())["epochs"] == 2
     assert (out / "model.keras").is_file()
 

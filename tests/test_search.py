@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
+from keras_cnns import registry
 from keras_cnns.commands.search import retrained_line
 from keras_cnns.found import widths as widths_in
-from keras_cnns.search import front, objectives, page, pareto, retrain, work
+from keras_cnns.search import front, measure, objectives, page, pareto, retrain, work
 from keras_cnns.search.results import DONE, FAILED, HALTED, REFUSED, refusals
 from keras_cnns.search.session import Session, begin
 from keras_cnns.search.settings import ORACLES, Search
@@ -21,6 +22,7 @@ from pipelines.check import Checks
 from pipelines.errors import UserError
 from pipelines.files import write_json
 from pipelines.settings import resolve
+from pipelines.sources import open_source
 
 # A whole search, with an objective that needs no training
 
@@ -425,3 +427,55 @@ def test_a_damaged_start_is_told_as_such(command, content, run, tmp_path):
     assert status == 5, errors
     assert f"{command}.yaml is damaged" in errors and len(errors.splitlines()) == 1
     assert (tmp_path / f"{command}.yaml").read_bytes() == content
+
+
+def test_images_that_changed_cost_no_trial(run, tmp_path, photos, alone):
+    out = tmp_path / "s"
+    session = make_session(out, data=f"folder:{photos}")
+    session.config |= {"fingerprint": session.source.fingerprint}
+    session.write()
+    next(photos.rglob("*.png")).unlink()
+    status, _, errors = run("keras_cnns", "search", "--resume", "--out", out)
+    assert status == 2 and "its counts changed" in errors
+    assert not Session.open(out).results.all()
+
+
+@pytest.mark.parametrize("name", ["oracle/oracle.json", "trials/0001/result.json"])
+def test_a_damaged_file_of_a_search_is_told_and_nothing_is_tried(name, run, tmp_path, alone):
+    session = make_session(tmp_path / "s", trials=3, baseline="none", oracle="random")
+    work.run(session, fake(session))
+    session.config |= {"fingerprint": session.source.fingerprint}
+    session.write()
+    (session.out / name).write_text("{")
+    before = sorted(path.name for path in (session.out / "trials").iterdir())
+    status, _, errors = run(
+        "keras_cnns", "search", "--resume", "--trials", "5", "--out", session.out
+    )
+    assert status == 5 and "damaged" in errors and "Traceback" not in errors
+    assert sorted(path.name for path in (session.out / "trials").iterdir()) == before
+
+
+def test_a_file_is_as_large_before_training_as_after():
+    """Biases that are all 0 are held once: a limit of bytes would let pass what breaks it later."""
+    session = SimpleNamespace(source=open_source("digits"))
+    bench, size = measure.Bench(session), {}
+    model = registry.build_for_pixels("lenet", 10, (32, 32, 1))
+    before = [weight.numpy() for weight in model.weights]
+    with measure.as_if_trained(model):
+        size["judged"] = len(bench.convert(model))
+    for weight, values in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), values)
+    size["drawn"] = len(bench.convert(model))
+    for weight, values in zip(model.weights, before, strict=True):
+        weight.assign(values + np.random.default_rng(1).normal(0, 0.01, values.shape))
+    size["trained"] = len(bench.convert(model))
+    assert size["judged"] == pytest.approx(size["trained"], rel=0.01) and (
+        size["drawn"] < size["judged"]
+    )
+
+
+def test_what_is_no_setting_to_tune_is_refused_at_once(run, tmp_path):
+    words = ["--model", "lenet", "--data", "digits", "--out", tmp_path / "s"]
+    for name in ("widths", "seed", "image_size", "weights"):
+        status, _, errors = run("keras_cnns", "search", *words, "--tune", f"{name}=1,2")
+        assert status == 2 and f"--tune {name}: " in errors

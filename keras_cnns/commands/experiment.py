@@ -162,13 +162,24 @@ def _write_start(session):
 
 def _finish(session, *, as_json):
     from keras_cnns.experiments import plots, work
-    from keras_cnns.experiments.session import PICTURE, RESULTS
+    from keras_cnns.experiments.session import PICTURE
+    from pipelines.errors import TrainingFailed
 
     summary = work.summary(session)
     plots.write(session, summary, session.out / PICTURE)
     if as_json:
         cli.print_json(summary)
-        return
+    else:
+        _show(session, summary)
+    if all(arm["accuracy"] is None for arm in summary["arms"].values()):
+        raise TrainingFailed(f"no training of {session.out} came to a good end")
+    if not as_json:
+        cli.next_commands(*_next(session))
+
+
+def _show(session, summary):
+    from keras_cnns.experiments.session import PICTURE, RESULTS
+
     print()
     cli.table(
         ["arm", "test accuracy", "95%", "images", "runs", "last loss", "parameters", "MACs"],
@@ -180,7 +191,6 @@ def _finish(session, *, as_json):
     for caveat in summary["caveats"]:
         print(f"  {caveat}")
     print(f"\nruns: {session.out / RESULTS}   picture: {session.out / PICTURE}")
-    cli.next_commands(*_next(session))
 
 
 def _row(arm):

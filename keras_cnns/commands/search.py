@@ -99,12 +99,12 @@ def _search(session, work, supervise, *, as_json):
     stream = sys.stderr if as_json else sys.stdout
     standing = Standing(session, lambda line: print(line, file=stream, flush=True))
     try:
-        if standing.is_complete():
-            pass
-        elif session.search.workers > 1:
-            supervise.run(session, standing.tick)
-        else:
-            work.run(session, told=lambda result: standing.tick())
+        if not standing.is_complete():
+            session.open_images()
+            if session.search.workers > 1:
+                supervise.run(session, standing.tick)
+            else:
+                work.run(session, told=lambda result: standing.tick())
     except BaseException as stop:
         if not isinstance(stop, Exception):  # Ctrl-C or SIGTERM between two trainings
             interrupt.heard()
@@ -131,10 +131,11 @@ def _finish(session, retrained, out, *, as_json):
     page.write(session, retrained)
     summary = standing.summary(session, best, members) | {"retrained": retrained}
     write_json(session.out / "summary.json", summary)
-    if best is None:
-        raise TrainingFailed(_why_none(session, summary))
     if as_json:
         cli.print_json(summary)
+    if not summary["completed"]:
+        raise TrainingFailed(_why_none(session, summary))
+    if as_json:
         return
     _show(session, summary, members, best)
 
@@ -155,10 +156,21 @@ def _why_none(session, summary):
     refused = ", ".join(f"{n} by {why}" for why, n in summary["refused_by"].items())
     parts = [f"{summary['failed']} failed", f"{summary['refused']} refused ({refused or 'none'})"]
     parts.append(f"{summary['stopped_early']} stopped early")
+    told = [summary["ended_early"], *_least(session)]
     failed = [r["reason"] for r in session.results.of("failed")]
-    last = f"; {summary['ended_early']}" if summary["ended_early"] else ""
-    last += f"; the last one: {failed[-1]}" if failed else ""
-    return f"no trial of {session.out} came to its end within the limits: {', '.join(parts)}{last}"
+    told += [f"the last one: {failed[-1]}"] if failed else []
+    text = f"no trial of {session.out} came to its end within the limits: {', '.join(parts)}"
+    return "; ".join([text, *filter(None, told), f"all of them: {session.out / 'index.html'}"])
+
+
+def _least(session):
+    """For each limit that was broken, the least that a candidate came to."""
+    from keras_cnns.search.objectives import LIMITS
+
+    for limit, key in LIMITS.items():
+        broken = [r[key] for r in session.results.of("refused") if r["limit"] == limit and key in r]
+        if broken:
+            yield f"the least {key} that was refused is {min(broken):,.6g}"
 
 
 def _show(session, summary, members, best):

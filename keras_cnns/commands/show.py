@@ -42,7 +42,9 @@ def run(args):
     def built(v, facts):
         side = args.image_size or facts.get("image_size")
         size = (side, side) if side else v.input_shape[:2]
-        return build(v.name, args.classes, (*size, v.input_shape[2]), facts.get("widths"))
+        channels = facts.get("channels") or v.input_shape[2]
+        classes = args.classes or facts.get("classes")
+        return build(v.name, classes, (*size, channels), facts.get("widths"))
 
     if block:
         from keras_cnns.lecture import inception_table
@@ -76,10 +78,18 @@ def run(args):
 
             draw(model, f"{v.name}, {v.year}", args.out)
             print(f"drawn: {args.out}")
-    name = variants[0].name
+    _show_next(args.names[0], variants[0].name, drawn=bool(args.out))
+
+
+def _show_next(named, name, *, drawn):
+    from shlex import quote
+
+    way = f"--model {name} --data digits"
+    if named != name:  # a best.yaml, which says all of it
+        way = f"--config {quote(named)}"
     cli.next_commands(
-        *([] if args.out else [f"python -m keras_cnns show {name} --out {name}.png"]),
-        f"python -m keras_cnns train --model {name} --data digits --out runs/first",
+        *([] if drawn else [f"python -m keras_cnns show {quote(named)} --out {name}.png"]),
+        f"python -m keras_cnns train {way} --out runs/first",
     )
 
 

@@ -45,13 +45,26 @@ def chosen(session, front):
     Stone 1984, section 3.4.3); cheap is by the last objective. Without an accuracy, or with one
     objective, it is the first of the front.
     """
-    accuracy = objectives.accuracy_of(session.objectives)
-    if len(session.objectives) < 2 or accuracy not in (o.name for o in session.objectives):
+    if not by_accuracy(session):
         return front[0] if front else None
+    accuracy = objectives.accuracy_of(session.objectives)
     best = max((r[accuracy] for r in front), default=0.0)
     enough = [r for r in front if r[accuracy] >= best - standard_error(front, accuracy)]
     last = session.objectives[-1]
     return min(enough, key=lambda r: last.cost(r[last.name]), default=None)
+
+
+def by_accuracy(session):
+    """Whether what is chosen has to be as accurate as the best, and then be cheap."""
+    names = [o.name for o in session.objectives]
+    return len(names) > 1 and objectives.accuracy_of(session.objectives) in names
+
+
+def rule(session):
+    """How the chosen one is chosen, in words."""
+    if by_accuracy(session):
+        return "the cheapest of the front within one standard error of its highest accuracy"
+    return f"the first of the front, by {session.objectives[0].name}"
 
 
 def standard_error(front, accuracy):
@@ -94,7 +107,8 @@ def write_best(session, best):
     config |= session.opened
     config |= {k: v for k, v in plain(training).items() if k != "widths"}
     config["image_size"] = best["image_size"]
-    found = {o.name: best[o.name] for o in objectives.OBJECTIVES.values() if o.name in best}
+    told = (*objectives.OBJECTIVES, "classes", "channels")
+    found = {name: best[name] for name in told if name in best}
     config["found"] = {"search": str(session.out), "trial": best["id"], **found}
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     write_text(session.out / "best.yaml", text)

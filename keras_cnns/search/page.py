@@ -53,11 +53,13 @@ def _sentence(session, best):
     if best is None:
         return f"<p>{escape(text)} No trial came to its end.</p>"
     widths = ", ".join(f"{w:g}" for w in best["widths"])
-    text += (
-        f" Chosen: trial {best['id']}, {best['model']} at widths {widths}: the cheapest of the "
-        "front whose accuracy is within one standard error of the highest. Accuracies are of "
-        "validation images, on which the search chose: the test images tell what is left."
-    )
+    text += f" Chosen: trial {best['id']}, {best['model']} at widths {widths}: "
+    text += f"{front.rule(session)}."
+    if front.by_accuracy(session):
+        text += (
+            " Accuracies are of validation images, on which the search chose: the test images "
+            "tell what is left."
+        )
     return f"<p>{escape(text)}</p>"
 
 
@@ -90,7 +92,8 @@ def _figures(session, members, best):
         svg = _scatter(session, cost, label, accuracy, ids, best)
         figures.append(f"<figure>{svg}</figure>")
     kinds = [
-        ("on", "on the front of all objectives"), ("dot", "trained"), ("cross", "stopped early"),
+        ("on", "on the front of all objectives"), ("line", "the best of this picture's two axes"),
+        ("dot", "trained"), ("cross", "stopped early"),
         ("plain", "uniform widths"), ("star", "chosen"),
     ]  # fmt: skip
     key = "".join(
@@ -194,6 +197,7 @@ def mark(x, y, kind, told=None):
     shapes = {
         "cross": f'path class="cross" d="M{x - 4:.1f} {y - 4:.1f}l8 8m0-8l-8 8"',
         "plain": f'rect class="plain" x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10"',
+        "line": f'path class="line" d="M{x - 10:.1f} {y:.1f}h20"',
         "star": f'path class="star" transform="translate({x:.1f} {y:.1f})" d="{STAR}"',
     }
     shape = shapes.get(kind, f'circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"')

@@ -46,7 +46,7 @@ def figure(session):
         for name, some, style in groups:
             axes.scatter(*_columns(points(some, cost, accuracy)), s=26, label=name, **style)
         line = outer(points(kept, cost, accuracy))
-        axes.plot(*_columns(line), color=FRONT, marker="o", ms=5, lw=1.8, label="front")
+        axes.plot(*_columns(line), color=FRONT, marker="o", ms=5, lw=1.8, label="best of these two")
         plain = sorted(points(uniform, cost, accuracy))
         axes.plot(*_columns(plain), color=PLAIN, marker="s", ms=6, ls="--", lw=1.2,
                   label="uniform widths")  # fmt: skip

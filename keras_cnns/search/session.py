@@ -130,6 +130,14 @@ class Session:
         """
         return take_up(self.config, self.out)
 
+    def open_images(self):
+        """Open the images before a trial is spent on others than the search began with.
+
+        Raises:
+            UserError: of `source`.
+        """
+        return self.source
+
     # What keras-tuner wants
 
     @property

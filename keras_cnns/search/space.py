@@ -189,6 +189,12 @@ class Space:
 
 
 TUNED = "tune."  # begins the names of settings of the recipe
+UNTUNED = {
+    "widths": "the widths to choose from are given with --multipliers",
+    "image_size": "the sizes to choose from are given with --image-sizes",
+    "weights": "a search trains from scratch",
+    "seed": "a lucky seed is no finding; --retrain trains what was found with several",
+}
 
 
 def _cell(values, cell):
@@ -245,6 +251,8 @@ def _numbers(text, flag, *, whole=False, step):
 
 def _tuned(name, text, training):
     """The Dimension of a setting of the recipe."""
+    if name in UNTUNED:
+        raise UserError(f"--tune {name}: {UNTUNED[name]}")
     low, colon, high = text.partition(":")
     if not colon:
         values = tuple(part.strip() for part in text.split(",") if part.strip())

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import keras
 import numpy as np
-import tensorflow as tf
 import yaml
 
 from export import models
@@ -37,9 +36,9 @@ class Halted(Exception):
 class Refused(Exception):
     """A candidate that is not trained."""
 
-    def __init__(self, limit, reason):
+    def __init__(self, limit, reason, found=None):
         super().__init__(reason)
-        self.limit = limit
+        self.limit, self.found = limit, found or {}  # the number that broke the limit
 
 
 class Evaluator:
@@ -52,8 +51,6 @@ class Evaluator:
     def __init__(self, session):
         self.session = session
         self.bench = measure.Bench(session)
-        # That functions are traced anew for every network is no news to a user.
-        tf.get_logger().setLevel("ERROR")
 
     def __call__(self, name, values, at_rung=None, kind=SEARCHED):
         """Evaluate a candidate, and write what it left into the folder of the trial.
@@ -77,6 +74,7 @@ class Evaluator:
             result |= self._evaluate(name, values, at_rung, result)
         except Refused as refused:
             result |= {"status": REFUSED, "limit": refused.limit, "reason": str(refused)}
+            result |= refused.found
         except registry.BuildError as error:
             result |= {"status": REFUSED, "limit": "not buildable", "reason": str(error)}
         except (EnvironmentFault, stops.Stopped):
@@ -100,7 +98,8 @@ class Evaluator:
         result |= {"model": candidate.model, "widths": list(candidate.training.widths)}
         result |= {"epochs": training.epochs}
         job = Job(candidate.model, session.source, training)
-        result |= {"image_size": job.shape[0]} | measure.of_network(job.serving)
+        result |= {"image_size": job.shape[0], "channels": job.shape[2]}
+        result |= {"classes": len(session.source.classes)} | measure.of_network(job.serving)
         if past:
             result["continues"] = past
         result["mark"] = _mark(job, candidate, past)
@@ -141,14 +140,17 @@ class Evaluator:
         self._judge(numbers)
         if search.max_bytes is None and search.max_latency_ratio is None:
             return
-        content = self.bench.convert(job.serving)
+        with measure.as_if_trained(job.serving):
+            content = self.bench.convert(job.serving)
         self._judge(measure.of_file(content))
         if search.max_latency_ratio is not None:
             self._judge(self.bench.latency(content))
 
     def _judge(self, numbers):
         if found := objectives.broken(self.session.search, numbers):
-            raise Refused(*found)
+            limit, reason = found
+            key = objectives.LIMITS[limit]
+            raise Refused(limit, reason, {key: numbers[key]})
 
     def _describe(self, folder, candidate, job):
         """Make the folder a run, so that `evaluate` and `export` take it."""

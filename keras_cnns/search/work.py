@@ -17,9 +17,9 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_cnns.search import board, oracles
 from keras_cnns.search.oracles.guard import REFUSED as REFUSED_METRIC
 from keras_cnns.search.oracles.guard import RUNG
-from keras_cnns.search.results import DONE, HALTED, REFUSED, UNIFORM
+from keras_cnns.search.results import DONE, HALTED, REFUSED, RESULT, UNIFORM
 from keras_cnns.training.checkpoint import locked
-from pipelines.errors import EnvironmentFault
+from pipelines.errors import DamagedFile, EnvironmentFault
 from pipelines.files import write_json
 
 Status = trials.TrialStatus
@@ -82,7 +82,8 @@ class Tuner(BaseTuner):
         oracle = oracles.make(session, tuners)
         oracle._set_project_dir(str(folder.parent), folder.name)
         if os.path.exists(oracle._get_oracle_fname()) and (alone or is_chief()):
-            oracle.reload()
+            _reload(oracle, folder)
+            _refuse_lost(oracle, session.results)
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(oracle, directory=str(folder.parent), project_name=folder.name)
         if not (alone or is_chief()):
@@ -153,6 +154,35 @@ class Tuner(BaseTuner):
         path = self.session.folder("workers") / f"{self.tuner_id}.json"
         values = trial.hyperparameters.values
         write_json(path, {"trial": trial.trial_id, "values": values, "pid": os.getpid()})
+
+
+def _reload(oracle, folder):
+    """Take up an oracle's files.
+
+    Raises:
+        DamagedFile: a full disk or a power cut spoilt one.
+    """
+    try:
+        oracle.reload()
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise DamagedFile(
+            f"{folder} holds a damaged file, so that this search cannot go on ({error}); what it "
+            "found is kept in trials/: begin another one"
+        ) from None
+
+
+def _refuse_lost(oracle, results):
+    """Refuse to go on without results that the oracle was told of.
+
+    Raises:
+        DamagedFile: one is gone, or damaged.
+    """
+    for name in oracle.end_order:
+        if results.get(name) is None:
+            raise DamagedFile(
+                f"{results.place(name) / RESULT} is gone or damaged; put it back, or begin another "
+                "search"
+            )
 
 
 @contextlib.contextmanager
