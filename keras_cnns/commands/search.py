@@ -147,7 +147,7 @@ def _finish(session, retrained, out, *, as_json):
         f"python -m keras_cnns show {at('best.yaml')}",
         f"python -m keras_cnns train --config {at('best.yaml')} --out {quote(f'{out}-best')}",
         f"python -m export bundle {at('trials/' + best['id'])} --out {quote(f'{out}-bundle')}",
-        f"{session.resume} --retrain 3",
+        *([] if retrained else [f"{session.resume} --retrain 3"]),
         f"tensorboard --logdir {at('tensorboard')}",
     )
 
@@ -174,8 +174,10 @@ def _least(session):
 
 
 def _show(session, summary, members, best):
+    from keras_cnns.search.front import by_accuracy
     from keras_cnns.search.standing import shown
 
+    others = _choices(session)
     names = list(dict.fromkeys([o.name for o in session.objectives] + ["bytes", "macs"]))
     uniform = session.results.of("done", kind="uniform")
     rows = [
@@ -184,11 +186,12 @@ def _show(session, summary, members, best):
             "chosen" if r is best else "front" if r in members else "uniform",
             *[shown(name, r[name]) for name in names],
             ", ".join(f"{w:g}" for w in r["widths"]),
+            *(str(_choice(r, name)) for name in others),
         ]
         for r in [*members, *(u for u in uniform if u not in members)]
     ]
     print()
-    cli.table(["trial", "what", *names, "widths"], rows)
+    cli.table(["trial", "what", *names, "widths", *others], rows)
     refused = ", ".join(f"{n} by {why}" for why, n in summary["refused_by"].items())
     print(
         f"\n{summary['completed']} trained to the end, {summary['stopped_early']} stopped early, "
@@ -197,9 +200,29 @@ def _show(session, summary, members, best):
     )
     if summary["ended_early"]:
         print(f"{summary['trials']} of {session.search.trials} trials: {summary['ended_early']}")
-    print("accuracies are of validation images, on which the search chose; test: --retrain SEEDS")
+    if by_accuracy(session) and not summary["retrained"]:
+        print("accuracies are of validation images, on which the search chose: see --retrain")
     for row in summary["retrained"]:
         print(retrained_line(row))
+
+
+def _choices(session):
+    """What was searched besides the widths, as columns: a network's name holds some of it."""
+    from keras_cnns.search.space import TUNED
+
+    dimensions = session.space.dimensions
+    named = any(not n.startswith(("width_", "image_size", TUNED)) for n in dimensions)
+    columns = ["network"] if named else []
+    return columns + [n for n in dimensions if n.startswith(("image_size", TUNED))]
+
+
+def _choice(result, name):
+    from keras_cnns.search.space import TUNED
+
+    if name.startswith(TUNED):
+        value = result["values"].get(name, "")
+        return f"{value:.4g}" if isinstance(value, float) else value
+    return result["model" if name == "network" else name]
 
 
 def retrained_line(row):
