@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.decode import LUMA
+from pipelines.colour import LUMA
 
 
 def folded(model, channels):

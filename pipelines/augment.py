@@ -15,14 +15,14 @@ import numpy as np
 from pipelines import colour, geometry
 from pipelines.chance import stream
 from pipelines.operations import OPERATIONS, UNIFORMS
+from pipelines.recipes import FILLS
 
 cv2.setNumThreads(0)  # the pipeline's threads each have an image; more would only wait for them
 
 ROWS = {name: row for row, name in enumerate(OPERATIONS)}  # each has uniform numbers of its own
-BORDERS = {  # beyond the border of the source lies
-    "constant": cv2.BORDER_CONSTANT,  # black
-    "reflect": cv2.BORDER_REFLECT,  # its mirror image, the border itself twice: c b a | a b c
-}
+# Beyond the border of the source lies black, or its mirror image, the border itself twice:
+# c b a | a b c.
+BORDERS = dict(zip(FILLS, (cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT), strict=True))
 
 
 def draw(recipe, seed, epoch, index):

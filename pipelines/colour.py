@@ -10,10 +10,10 @@ import math
 import cv2
 import numpy as np
 
-LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as `decode` has it
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 ONE, NONE = np.eye(3), 0.0
 # NTSC's YIQ: luma, and two axes of colour in whose plane hue is an angle.
-YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+YIQ = np.array([LUMA, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 RGB = np.linalg.inv(YIQ)
 # Directions (columns) and spreads, in levels, of the colours of ImageNet: the numbers that
 # fb.resnet.torch published for the method of Krizhevsky et al. 2012, section 4.1.

@@ -9,13 +9,14 @@ bilinear interpolation (antialiased when it shrinks), and rounded to uint8.
 
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from pipelines.check.convert import plain
+from pipelines.colour import LUMA
 
 # EXIF orientation 1..8: transpose first, then mirror left-right, then up-down.
 UPRIGHT = ((0, 0, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1), (1, 0, 0), (1, 1, 0), (1, 1, 1), (1, 0, 1))
-LUMA = (0.299, 0.587, 0.114)
 
 
 def decode(data, orientation=1, alpha=False):
@@ -68,7 +69,7 @@ def to_size(image, shape):
     height, width, channels = shape
     image = tf.cast(image, tf.float32)
     if channels == 1 and image.shape[-1] == 3:
-        image = tf.tensordot(image, LUMA, 1)[..., None]
+        image = tf.tensordot(image, LUMA.astype(np.float32), 1)[..., None]
     elif channels == 3 and image.shape[-1] == 1:
         image = tf.repeat(image, 3, axis=-1)
     image = tf.image.resize(image, (height, width), antialias=True)

@@ -35,14 +35,18 @@ class DamagedFile(UserError):
     exit_code = 5
 
 
-def did_you_mean(word, words):
-    """The end of a sentence about an unknown `word`: its near misses among `words`, else all."""
+def did_you_mean(word, words, before=""):
+    """The end of a sentence about an unknown `word`: its near misses among `words`, else all.
+
+    Args:
+        before: what stands before each in the sentence, such as the folder that all lie in.
+    """
     import difflib  # here: it is slow to import, and most runs know their words
 
     words = sorted(map(str, words))
     near = difflib.get_close_matches(str(word), words, n=3, cutoff=0.5)
     if near:
-        return f"did you mean {' or '.join(near)}?"
+        return f"did you mean {' or '.join(before + name for name in near)}?"
     more = f" and {len(words) - 10} more" if len(words) > 10 else ""
     return f"there are: {', '.join(words[:10])}{more}" if words else "there is none"
 

@@ -16,6 +16,14 @@ def stop(number, _):
     raise Stopped(number)
 
 
+def name_of(number):
+    """What a signal is called; real-time signals have numbers alone."""
+    import signal  # here: `--help` need not wait for it
+
+    known = {one.value: one.name for one in signal.Signals}
+    return known.get(number, f"signal {number}")
+
+
 def obey():
     """Raise once more what somebody swallowed; called before anything is put in its place."""
     if received:

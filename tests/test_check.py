@@ -209,6 +209,11 @@ def test_whoever_stops_early_leaves_no_child():
     assert workers.nursery is None
 
 
+def test_a_signal_without_a_name_has_its_number():
+    assert children.Died(-signal.SIGKILL).why == "SIGKILL"
+    assert children.Died(-(signal.SIGRTMIN + 3)).why == f"signal {signal.SIGRTMIN + 3}"
+
+
 def test_a_broken_connection_to_the_children_is_told_as_such(monkeypatch):
     def broken(*_):
         raise BrokenPipeError

@@ -500,3 +500,14 @@ def test_limited_images_do_not_depend_on_names(photos):
 def test_a_limit_below_an_image_of_each_class_is_refused():
     with pytest.raises(UserError, match=r"an image of each class \(10\), not 9"):
         open_source("digits", limit_images=9)
+
+
+@pytest.mark.parametrize(
+    "named, better", [("fashion_mnist", ""), ("trian", "/train"), ("Test", "/test")]
+)
+def test_a_folder_that_is_not_there_is_answered_by_what_it_is_near_to(named, better, tmp_path):
+    """By its own name, whatever the folders above are called; else by the splits around it."""
+    for split in ("train", "test"):
+        (tmp_path / "set" / split).mkdir(parents=True)
+    with pytest.raises(UserError, match=f"did you mean {tmp_path}/set{better}[?,]"):
+        open_source(f"folder:{tmp_path}/set/{named}")

@@ -16,7 +16,7 @@ from export.trained import MODEL, Trained, find
 from keras_cnns import run
 from keras_cnns.evaluation.answers import ask
 from keras_cnns.evaluation.intervals import paired_difference, wilson
-from pipelines.decode import LUMA
+from pipelines.colour import LUMA
 from pipelines.errors import UserError, did_you_mean
 from pipelines.files import whole_folder, write_json
 from pipelines.sources.recorded import record

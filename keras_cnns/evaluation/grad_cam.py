@@ -137,13 +137,13 @@ def write(trained, answers, paths, out):
     """Write one overlay for each image, and what each shows to grad_cam.json.
 
     Args:
-        trained: an `export.trained.Trained`, of a .keras file.
+        trained: an `export.trained.Trained`, of a .keras file: others have no gradients.
         answers: of `evaluate.predict`, whose first class is explained.
         paths: the image files.
         out: the folder; an older one of ours is replaced as a whole.
 
     Raises:
-        UserError: a .tflite file, or a network without a convolutional map.
+        UserError: a network without a convolutional map.
     """
     from export import models
     from export.trained import names_of

@@ -8,7 +8,6 @@ read its end of a pipe.
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import time
 
 from keras_cnns.search.results import FAILED, SEARCHED
 from keras_cnns.search.work import ID, IP, PORT, SUPERVISED, names
+from pipelines import interrupt
 from pipelines.errors import EnvironmentFault, UserError
 
 CHIEF = "chief"
@@ -106,7 +106,7 @@ class Child:
 
 def signal_of(code):
     """How a process ended, in a word."""
-    return signal.Signals(-code).name if code < 0 else f"status {code}"
+    return interrupt.name_of(-code) if code < 0 else f"status {code}"
 
 
 def run(session, tick, command=None):

@@ -14,6 +14,8 @@ import tempfile
 import time
 from shlex import quote
 
+from pipelines import interrupt
+
 GRACE = 20.0  # seconds from SIGTERM to SIGKILL: TensorFlow may swallow the first
 GONE = 15.0  # seconds that the others have, once a worker is gone, to end by themselves
 
@@ -99,7 +101,7 @@ class Supervisor:
     def _tell(self, index):
         code = self.processes[index].returncode
         if code < 0:
-            how = f"was ended by {signal.Signals(-code).name}"
+            how = f"was ended by {interrupt.name_of(-code)}"
         elif index > 0:
             how = f"ended first: {self._last_word(index)}"
         else:

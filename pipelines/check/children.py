@@ -16,6 +16,7 @@ import sys
 import threading
 from pathlib import Path
 
+from pipelines import interrupt
 from pipelines.check.nursery import receive, send
 from pipelines.errors import EnvironmentFault
 
@@ -29,11 +30,7 @@ class Died:
 
     def __init__(self, status):
         self.endless = status == -signal.SIGALRM
-        self.why = _signal_name(-status) if status < 0 else f"status {status}"
-
-
-def _signal_name(number):
-    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        self.why = interrupt.name_of(-status) if status < 0 else f"status {status}"
 
 
 class Children:

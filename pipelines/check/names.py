@@ -32,6 +32,11 @@ def shell(text):
     return f"$'{escaped}'"
 
 
+def near_path(path, names):
+    """The near misses of a path among what lies beside it, by the last part: all share the rest."""
+    return display(did_you_mean(path.name, names, f"{path.parent}{os.sep}"))
+
+
 def find_image(path):
     """Refuse an image that is not there, with its near misses.
 
@@ -41,6 +46,6 @@ def find_image(path):
     path = Path(path)
     if not path.is_file():
         folder = path.parent
-        near = [str(folder / p.name) for p in folder.iterdir()] if folder.is_dir() else []
+        near = [p.name for p in folder.iterdir()] if folder.is_dir() else []
         what = "is a folder" if path.is_dir() else "is not there"
-        raise UserError(f"{display(path)} {what}; {did_you_mean(path, near)}")
+        raise UserError(f"{display(path)} {what}; {near_path(path, near)}")

@@ -16,11 +16,10 @@ def flags(parser):
 
 def run(args):
     """Run the comparisons, and say what they found."""
-    from pipelines.errors import UserError, did_you_mean
+    from pipelines.errors import UserError, find
 
-    if args.only and args.only not in WORKS + MORE:
-        near = did_you_mean(args.only, WORKS + MORE)
-        raise UserError(f"no comparison is named {args.only!r}; {near}")
+    if args.only:
+        find(args.only, dict.fromkeys(WORKS + MORE), "no comparison is named")
     if args.rounds < 1 or args.images < 32:
         raise UserError("--rounds is at least 1 and --images at least 32")
     from pipelines.quiet import quiet

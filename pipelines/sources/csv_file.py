@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.check import Findings, Place, display
+from pipelines.check.names import near_path
 from pipelines.errors import UserError, did_you_mean
 from pipelines.sources.names import ALIASES, check_classes
 from pipelines.sources.stored import Part, assemble
@@ -25,9 +26,9 @@ def open_source(spec, file, options):
     file = Path(file).expanduser()
     if not file.is_file():
         parent = file.parent
-        near = [str(p) for p in parent.iterdir()] if parent.is_dir() else []
+        near = [p.name for p in parent.iterdir()] if parent.is_dir() else []
         what = "is a folder" if file.is_dir() else "is not there"
-        raise UserError(f"{display(file)} {what}; {did_you_mean(file, near)}")
+        raise UserError(f"{display(file)} {what}; {near_path(file, near)}")
     findings = Findings()
     rows = _rows(file, findings)
     classes = _sorted({label for _, label, _ in rows})

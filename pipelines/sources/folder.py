@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.check import EXTENSIONS, Findings, Place, display
+from pipelines.check.names import near_path
 from pipelines.errors import EnvironmentFault, UserError, did_you_mean
 from pipelines.sources.names import ALIASES, check_classes
 from pipelines.sources.stored import Part, assemble
@@ -56,8 +57,11 @@ def _missing(root):
     parent = root.parent
     if not parent.is_dir():
         return f"no folder {display(root)}: there is no {display(parent)} either"
-    near = [str(parent / p.name) for p in parent.iterdir() if p.is_dir()]
-    return f"no folder {display(root)}; {did_you_mean(root, near)}"
+    beside = [p.name for p in parent.iterdir() if p.is_dir()]
+    near = near_path(root, beside)
+    if not near.startswith("did") and any(ALIASES.get(name.lower()) == "train" for name in beside):
+        near = f"did you mean {display(parent)}, which holds {', '.join(sorted(beside)[:3])}?"
+    return f"no folder {display(root)}; {near}"
 
 
 def look(folder, findings=None):

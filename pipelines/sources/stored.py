@@ -58,7 +58,7 @@ def assemble(spec, classes, given, findings, checks, *, cache_name):
     _empty_classes(classes, given, findings)
     _image_warnings(given, facts, findings)
     digests = {split: _digests(given[split], facts[split]) for split in given}
-    _copies(given, digests, classes, findings)
+    _copies(given, digests, findings)
     rows = _dealt(classes, given, digests, findings)
     findings.stop(spec)
     splits = {
@@ -134,7 +134,7 @@ def _digests(part, facts):
     return np.array([k or d for k, d in zip(known, own, strict=True)], object)
 
 
-def _copies(given, digests, classes, findings):
+def _copies(given, digests, findings):
     """Warn of the same bytes twice: under two labels, over the user's splits, in a class."""
     groups = {}
     for split, part in given.items():
