@@ -32,18 +32,11 @@ WATCHED = 64  # training images that stand where the validation images are used 
 ANSWERS = "test.json"  # of one training: which test images were right; written once
 FAILED = "failed"  # in its place there, why a training went bad
 COLUMNS = (
-    *("id", "chosen", "model", "widths", "seeds", "failed", "test_images", "accuracy"),
-    *("accuracy_low", "accuracy_high", "tflite_accuracy", "tflite_accuracy_low"),
-    *(
-        "tflite_accuracy_high",
-        "latency",
-        "bytes",
-        "macs",
-        "against",
-        "against_latency",
-        "difference",
-    ),
-    *("difference_low", "difference_high"),
+    *("id", "chosen", "model", "widths", "seeds", "failed", "test_images"),
+    *("accuracy", "accuracy_low", "accuracy_high"),
+    *("tflite_accuracy", "tflite_accuracy_low", "tflite_accuracy_high"),
+    *("latency", "bytes", "macs", "against", "against_latency"),
+    *("difference", "difference_low", "difference_high"),
 )
 
 
