@@ -77,7 +77,7 @@ def _padded(x, kernel, stride, pad, name):
 def norm(x, *, epsilon=1e-5, name):
     """Batch normalization with the papers' constants, not Keras' (0.99 and 1e-3).
 
-    Keras' momentum is 1 minus torch's. `train.synchronize` makes several devices share their
+    Keras' momentum is 1 minus torch's. `training.norms` makes several devices share their
     statistics.
     """
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)(x)

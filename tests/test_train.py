@@ -140,16 +140,6 @@ def test_a_second_signal_ends_at_once():
     assert os.waitstatus_to_exitcode(status) == 130
 
 
-def test_batch_norm_is_synchronized_where_there_are_several_devices():
-    from keras_cnns.training.job import synchronize
-
-    model = registry.build_for_pixels("resnet20_cifar")
-    synchronize(model)
-    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
-    assert len(norms) == 19
-    assert all(layer.synchronized for layer in norms)
-
-
 @pytest.mark.slow
 def test_auxiliary_heads_train_with_the_network_and_are_not_served(digits, tmp_path):
     from pipelines.sources.base import Source

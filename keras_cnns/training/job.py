@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_cnns import registry
-from keras_cnns.training import devices, losses, optimization
+from keras_cnns.training import devices, losses, norms, optimization
 from keras_cnns.training.engine import Engine
 from keras_cnns.training.initial import Initial, head_layers
 from pipelines import dataset
@@ -89,8 +89,7 @@ class Job:
                 self.model = self._network()
         finally:
             keras.config.set_dtype_policy(before)
-        if self.strategy.num_replicas_in_sync > 1:
-            synchronize(self.model)
+        (norms.synchronize if self.strategy.num_replicas_in_sync > 1 else norms.fuse)(self.model)
         # What is evaluated and kept: float32, on one device, the main head alone.
         self.whole = self._network()
         self.serving = self.whole
@@ -208,10 +207,3 @@ class Job:
         """Put `Engine.serving` into the model that is evaluated and kept."""
         for weight, value in zip(self.whole.weights, values, strict=True):
             weight.assign(value)
-
-
-def synchronize(model):
-    """Let batch normalization see the batch of all devices, not of one (Keras' default)."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
