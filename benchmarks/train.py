@@ -86,7 +86,7 @@ class Fit:
         from keras_cnns.training.job import Job
 
         job = Job(name, source, settings)
-        self.model, self.data = job.model, job._dataset(0)
+        self.model, self.data = job.whole, job._dataset(0)  # the layers as Keras has them
         rate = optimization.peak_rate(settings)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         optimizer = optimization.make(settings, rate, self.model.trainable_variables)
