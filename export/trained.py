@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from export import yaml_file
 from pipelines.check import display
 from pipelines.errors import DamagedFile, UserError, did_you_mean
 
@@ -12,6 +13,8 @@ CARD = "model.json"  # of a bundle
 LABELS = "labels.txt"
 MODEL = "model.keras"
 CHECKPOINTS = "checkpoints"
+# Folders of many runs: the file by which each is known, what it is, and where its runs lie.
+COLLECTIONS = (("search.yaml", "a search", "trials"), ("experiment.yaml", "an experiment", "runs"))
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,7 @@ def find(path, *, suffixes=(".keras", ".tflite", ".onnx")):
     path = Path(path)
     if path.is_dir():
         if not (path / MODEL).is_file():
-            what = "it is no run"
-            if (path / CONFIG).exists():
-                last = path / CHECKPOINTS / "last.keras"
-                what = "its training did not finish"
-                what += f"; the model so far is {last}" if last.exists() else ""
-            raise UserError(f"{path} holds no {MODEL}: {what}")
+            raise UserError(f"{path} holds no {MODEL}: {_what_else(path)}")
         path = path / MODEL
     if not path.is_file():
         parent = path.parent
@@ -57,6 +55,24 @@ def find(path, *, suffixes=(".keras", ".tflite", ".onnx")):
     check_sealed(path)
     folder = path.parent.parent if path.parent.name == CHECKPOINTS else path.parent
     return Trained(path, _labels(folder), config_of(folder) or _of_bundle(folder))
+
+
+def _what_else(folder):
+    """What a folder without a model is, and where a model may be."""
+    for marker, what, runs in COLLECTIONS:
+        if (folder / marker).is_file():
+            found = sorted(file.parent for file in folder.glob(f"{runs}/*/{MODEL}"))
+            near = f", such as {found[0]}" if found else ""
+            return f"it is {what}; name one of its {runs}{near}"
+    if (folder / "result.json").is_file():
+        result = settings_in(folder / "result.json")  # JSON is YAML
+        why = f"{result.get('status')}: {result.get('reason')}"
+        return f"it is a trial of a search that has none ({why}); front.csv there names others"
+    if not (folder / CONFIG).exists():
+        return "it is no run"
+    last = folder / CHECKPOINTS / "last.keras"
+    so_far = f"; the model so far is {last}" if last.exists() else ""
+    return f"its training did not finish{so_far}"
 
 
 def names_of(trained, outputs):
@@ -113,16 +129,6 @@ def source_in(card):
     return {"data": data.pop("source"), **data}
 
 
-def read_yaml(file):
-    """What a YAML file holds; None where that is no YAML."""
-    import yaml
-
-    try:
-        return yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return None
-
-
 def config_of(folder):
     """The settings of a run; empty where there are none."""
     file = folder / CONFIG
@@ -135,7 +141,7 @@ def settings_in(file):
     Raises:
         DamagedFile: none.
     """
-    config = read_yaml(file)
+    config = yaml_file.read(file)
     if not isinstance(config, dict):
         raise DamagedFile(f"{file} is damaged: it holds no settings")
     return config

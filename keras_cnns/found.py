@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from export.trained import read_yaml
+from export import yaml_file
 from keras_cnns.derived import base_of
 from pipelines.errors import UserError
 
 
 def read(path):
-    """{"model", "widths", "image_size", "classes", "channels"} of a best.yaml, where it has them.
+    """{"model", "widths", "image_size", "classes", "channels", "tuned"} of a best.yaml, if there.
 
     Args:
         path: a YAML file; widths by themselves, or text that is no file, hold no network.
@@ -19,12 +19,12 @@ def read(path):
     path = Path(str(path))
     if path.suffix not in (".yaml", ".yml") or not path.is_file():
         return {}
-    config = read_yaml(path)
+    config = yaml_file.read(path)
     if not isinstance(config, dict) or "widths" not in config:
         return {}
     facts = {key: config[key] for key in ("model", "widths", "image_size") if config.get(key)}
     told = config.get("found") if isinstance(config.get("found"), dict) else {}
-    return facts | {key: told[key] for key in ("classes", "channels") if told.get(key)}
+    return facts | {key: told[key] for key in ("classes", "channels", "tuned") if told.get(key)}
 
 
 def model_of(path, asked):
@@ -60,7 +60,7 @@ def widths(text):
         return text
     if not path.is_file():
         raise UserError(f"no file {path} of widths")
-    found = read_yaml(path)
+    found = yaml_file.parse(path)
     found = found.get("widths") if isinstance(found, dict) else found
     if not isinstance(found, list) or not found:
         raise UserError(f"{path} holds no list of widths, such as [1, 0.5, 1]")

@@ -17,10 +17,12 @@ from pipelines.files import write_json, write_text
 
 METRICS = "metrics.json"
 SHEET = "augmentation.png"
+ENVIRONMENT = "env.json"
+SKIPPED = "skipped.txt"  # the bad images that were left out
 OWNED = (
-    *(CONFIG, LABELS, MODEL, METRICS, "env.json", "history.csv", "curves.png", SHEET),
+    *(CONFIG, LABELS, MODEL, METRICS, ENVIRONMENT, "history.csv", "curves.png", SHEET),
     *("checkpoints", "tensorboard", "bundle", "bundle.failed", "report-*", "bad_batch.json"),
-    "skipped.txt",  # the bad images that were left out
+    SKIPPED,
 )
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "ai-edge-litert")
 
@@ -72,13 +74,24 @@ def metrics(folder):
     return json.loads((folder / METRICS).read_text(encoding="utf-8"))
 
 
-def write_start(folder, config, labels):
-    """Write what is known before the first step: settings, class names, machine."""
+def write_start(folder, config, labels, skipped=()):
+    """Write what is known before the first step: settings, and what `write_about` does."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    if labels:
-        write_text(folder / LABELS, "\n".join(labels) + "\n")
-    write_json(folder / "env.json", environment())
+    write_about(folder, labels, skipped)
+
+
+def write_about(folder, labels, skipped=()):
+    """Write class names, the findings of images left out, and machine, where they are not yet.
+
+    A kill may have come between them and the settings, by which a run is known.
+    """
+    lines = {LABELS: labels or (), SKIPPED: [finding.text for finding in skipped]}
+    for name, texts in lines.items():
+        if texts and not (folder / name).exists():
+            write_text(folder / name, "\n".join(texts) + "\n")
+    if not (folder / ENVIRONMENT).exists():
+        write_json(folder / ENVIRONMENT, environment())
 
 
 def environment():

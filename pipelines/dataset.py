@@ -76,32 +76,47 @@ def training(
     Raises:
         UserError: a batch cannot be shared out evenly.
     """
-    steps = steps_per_epoch(split, batch_size)
-    size = min(batch_size, len(split))
+    steps, size = epochs * steps_per_epoch(split, batch_size), min(batch_size, len(split))
     first, last = _rows(size, shard)
     soft = mix is not None and mix.active()
-    labels = tf.constant(split.labels)
     rows = tf.range(first, last + soft, dtype=tf.int32) % size  # mixing needs the next one too
+    plan = tf.data.Dataset.range(first_step, steps).map(_planner(split, batch_size, seed, rows))
+    read = _augmented(split, shape, recipe, seed, cache, workers)
+    label = _labeller(split, seed, mix if soft else None, classes)
+    batches = read(plan, last - first + soft).map(label, workers, deterministic=True)
+    known = tf.data.experimental.assert_cardinality(steps - first_step)
+    return batches.apply(known).prefetch(AHEAD)
 
-    def batch(step):
-        """(Epoch, step of the epoch, index of the image), each for every row."""
+
+def _planner(split, batch_size, seed, rows):
+    """Graph code: step -> (epoch, step of the epoch, index of the image), each for every row."""
+    steps, size = steps_per_epoch(split, batch_size), min(batch_size, len(split))
+
+    def plan(step):
         epoch, k = tf.cast(step // steps, tf.int32), tf.cast(step % steps, tf.int32)
-        order = tf.stack([seed, epoch])
-        indices = tf.random.experimental.index_shuffle(k * size + rows, order, len(split) - 1)
+        indices = _shuffled(split, seed, epoch, k * size + rows)
         return tf.fill(rows.shape, epoch), tf.fill(rows.shape, k), indices
 
-    def finish(images, epochs, ks, indices):
-        if soft:
-            hot = tf.one_hot(tf.gather(labels, indices), classes)
-            return _mixed(images, hot, mix, seed, epochs[0], ks[0])
-        return images, tf.gather(labels, indices)
+    return plan
 
-    plan = tf.data.Dataset.range(first_step, epochs * steps).map(batch)
-    read = _augmented(split, shape, recipe, seed, cache, workers)
-    batches = read(plan, last - first + soft).map(finish, workers, deterministic=True)
-    return batches.apply(
-        tf.data.experimental.assert_cardinality(epochs * steps - first_step)
-    ).prefetch(AHEAD)
+
+def _shuffled(split, seed, epoch, places):
+    """Indices of the images at these places of the order of an epoch."""
+    order = tf.stack([seed, epoch])
+    return tf.random.experimental.index_shuffle(places, order, len(split) - 1)
+
+
+def _labeller(split, seed, mix, classes):
+    """Graph code: (images, epochs, steps, indices) -> (images, labels), mixed by a `mix.Mix`."""
+    labels = tf.constant(split.labels)
+
+    def label(images, epochs, ks, indices):
+        known = tf.gather(labels, indices)
+        if mix is None:
+            return images, known
+        return _mixed(images, tf.one_hot(known, classes), mix, seed, epochs[0], ks[0])
+
+    return label
 
 
 def _mixed(images, labels, mix, seed, epoch, step):
@@ -166,8 +181,7 @@ def members(split, *, batch_size, seed, step):
     steps = steps_per_epoch(split, batch_size)
     size = min(batch_size, len(split))
     epoch, first = step // steps, step % steps * size
-    places = tf.range(first, first + size)
-    return tf.random.experimental.index_shuffle(places, [seed, epoch], len(split) - 1).numpy()
+    return _shuffled(split, seed, epoch, tf.range(first, first + size)).numpy()
 
 
 def steps_per_epoch(split, batch_size):

@@ -35,6 +35,29 @@ class DamagedFile(UserError):
     exit_code = 5
 
 
+def of_memory(error):
+    """An EnvironmentFault in place of an error that tells of memory; None of any other.
+
+    TensorFlow's is known by its name: whoever raised it has loaded TensorFlow, we need not.
+    """
+    if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
+        return None
+    return EnvironmentFault(
+        f"there is not enough memory ({reason_of(error)}); try a smaller --batch-size or "
+        "--image-size, and --dry-run of `train` to see what a training takes"
+    )
+
+
+def reason_of(error):
+    """What an error of TensorFlow's says between the trace of the graph and its advice."""
+    import re
+
+    noise = ("File ", "Graph execution", "Detected at", "Stack trace", "The error could", "[[")
+    lines = (re.sub(r"{{.*?}} ?", "", line).strip() for line in str(error).splitlines())
+    told = [line for line in lines if line and not line.startswith(noise)]
+    return told[0][:200] if told else type(error).__name__
+
+
 def did_you_mean(word, words, before=""):
     """The end of a sentence about an unknown `word`: its near misses among `words`, else all.
 

@@ -86,9 +86,11 @@ def resolve(base, changes):
         UserError: an unknown knob, a value of the wrong type, out of range or not a choice, or
             values that do not go together.
     """
-    known = knobs(type(base))
+    known, names = knobs(type(base)), {}
     for name, value in flat(changes).items():
         knob = known[_full_name(name, known)]
+        if names.setdefault(knob.name, name) != name:
+            raise UserError(f"{names[knob.name]} and {name} are the same setting; leave one out")
         base = _replaced(base, knob.name.split("."), _checked(knob, value))
     _check_together(base)
     return base
@@ -121,6 +123,18 @@ def plain(settings):
         return {name: list(v) if isinstance(v, tuple) else v for name, v in items}
 
     return dataclasses.asdict(settings, dict_factory=mapping)
+
+
+def full_name(name, settings):
+    """The name of a knob with its group, by its full name or the last part of that.
+
+    Args:
+        settings: a dataclass or one's instance.
+
+    Raises:
+        UserError: there is none, or there are several.
+    """
+    return _full_name(name, knobs(settings if isinstance(settings, type) else type(settings)))
 
 
 def _full_name(name, known):
@@ -202,12 +216,16 @@ def key_values(pairs):
     """Return {key: text} of words such as "learning_rate=0.01".
 
     Raises:
-        UserError: a word without "=".
+        UserError: a word without "=", or two that say different things of one key.
     """
     for pair in pairs:
         if "=" not in pair:
             raise UserError(f"{pair!r} is no setting; write it as key=value")
-    return dict(pair.split("=", 1) for pair in pairs)
+    found = {}
+    for key, value in (pair.split("=", 1) for pair in pairs):
+        if found.setdefault(key, value) != value:
+            raise UserError(f"{key} is given twice, as {found[key]} and {value}; leave one out")
+    return found
 
 
 def given(args, settings):

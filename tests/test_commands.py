@@ -94,6 +94,30 @@ def test_a_path_in_place_of_the_name_of_a_tfds_set_is_told_apart(run, tmp_path):
     assert "'/nowhere/set' is no name of a TFDS set; write tfds:NAME" in errors
 
 
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("epochs: 1\nepochs: 2\n", "line 2: epochs is given twice"),
+        ("optimizer:\n  name: sgd\n  name: adam\n", "line 3: name is given twice"),
+        ("epochs: 1\n\tdata: digits\n", "line 2: found character"),
+        ("optimizer: &a\n  name: *a\n", "line 1: found unconstructable recursive node"),
+        ("epochs: !!python/name:os.system\n", "line 1: could not determine a constructor"),
+        ("seed: 2026-13-45\n", "is no YAML: month must be in 1..12"),
+        ("[" * 5000, "is no YAML"),
+        ("data: 5\n", "data is text, not 5"),
+        ("data: digits\nrecipe: [a]\n", "recipe is text, not ['a']"),
+        ("learning_rate: 1\noptimizer:\n  learning_rate: 2\n", "are the same setting"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_settings_is_told(text, message, run, tmp_path):
+    (tmp_path / "c.yaml").write_text(text)
+    words = ["--config", tmp_path / "c.yaml", "--model", "lenet", "--out", tmp_path / "run"]
+    status, _, errors = run("keras_cnns", "train", *words)
+    assert (status, "Traceback" in errors) == (2, False), errors
+    assert message in errors
+    assert not (tmp_path / "run").exists()
+
+
 def test_list_and_show_agree_with_the_registry(run):
     status, output, _ = run("keras_cnns", "list", "--json")
     facts = json.loads(output.splitlines()[-1])

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -280,6 +281,19 @@ def test_on_the_validation_images_no_temperature_is_fitted(trained, digits):
     found = evaluate.evaluate(runs.find(trained), digits, "val")["calibration"]
     assert found["temperature"] is None
     assert "split reported" in found["why"]
+
+
+def test_images_that_were_trained_on_are_told(trained, run, tmp_path):
+    out = tmp_path / "retrained"
+    shutil.copytree(trained, out, ignore=shutil.ignore_patterns("report*"))
+    config = (out / "config.yaml").read_text() + "trained_on: [train, val]\n"
+    (out / "config.yaml").write_text(config)
+    status, output, errors = run("keras_cnns", "evaluate", out, "--split", "val", "--json")
+    assert status == 0, errors
+    told = json.loads(output.splitlines()[-1])["warnings"][0]
+    assert told["code"] == "trained_on"
+    assert f"WARNING: {told['sentence']}" in output
+    assert told["sentence"] in (out / "report-val" / "report.html").read_text()
 
 
 def test_a_file_alone_leaves_a_report_only_where_one_says(run, trained, tmp_path):

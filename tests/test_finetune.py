@@ -251,10 +251,25 @@ def test_a_dry_run_tells_the_cost_and_leaves_nothing(run, tmp_path):
 
 def test_more_memory_than_there_is_is_told_in_a_sentence(run, tmp_path):
     words = ["train", "--model", "lenet", "--data", "digits", "--dry-run", "--out", tmp_path / "x"]
-    status, _, errors = run("keras_cnns", *words, "--image-size", "10000000")
+    status, _, errors = run("keras_cnns", *words, "--image-size", "60000")
     assert status == 4
     assert "not enough memory (OOM when allocating" in errors
     assert "try a smaller --batch-size or --image-size" in errors
+
+
+@pytest.mark.parametrize("command", ["find-rate", "search", "experiment"])
+def test_memory_that_is_short_is_told_alike_by_every_command(command, run, tmp_path, monkeypatch):
+    def short(*_, **__):
+        raise MemoryError("Unable to allocate 3. TiB for an array")
+
+    monkeypatch.setattr("keras_cnns.registry.build", short)
+    out = tmp_path / ("x.png" if command == "find-rate" else "x")
+    words = ["residual"] if command == "experiment" else ["--model", "lenet"]
+    words += ["--max-macs", "9"] if command == "search" else []
+    status, _, errors = run("keras_cnns", command, *words, "--data", "digits", "--out", out)
+    assert status == 4, errors
+    assert "not enough memory (Unable to allocate 3. TiB for an array); try" in errors
+    assert not out.exists()
 
 
 def test_the_rate_finder_suggests_a_rate_that_trains(run, tmp_path):

@@ -231,6 +231,14 @@ def test_an_edited_config_is_refused(stopped, run):
     assert "was changed after the training began (batch_size)" in errors
 
 
+def test_what_a_kill_kept_from_being_written_at_the_start_is_written_later(stopped, run):
+    for name in ("labels.txt", "env.json"):
+        (stopped / name).unlink()
+    assert run("keras_cnns", "train", "--resume", "--out", stopped)[0] == 0
+    assert (stopped / "labels.txt").read_text().split() == list("0123456789")
+    assert "keras" in json.loads((stopped / "env.json").read_text())
+
+
 def test_other_images_are_refused(stopped, monkeypatch, digits, run):
     import dataclasses
 

@@ -13,9 +13,11 @@ from keras_cnns import registry
 from keras_cnns.commands.search import retrained_line
 from keras_cnns.found import widths as widths_in
 from keras_cnns.search import front, measure, objectives, page, pareto, retrain, work
+from keras_cnns.search.narrowest import Narrowest
 from keras_cnns.search.results import DONE, FAILED, HALTED, REFUSED, refusals
 from keras_cnns.search.session import Session, begin
 from keras_cnns.search.settings import ORACLES, Search
+from keras_cnns.search.space import Space
 from keras_cnns.search.standing import summary
 from keras_cnns.training import recipes
 from pipelines.check import Checks
@@ -205,6 +207,59 @@ def test_limits_are_hard_and_name_themselves():
     assert objectives.broken(Search(), {"macs": 1e12}) is None
 
 
+def test_a_latency_that_the_narrowest_does_not_keep_is_told_at_the_start(tmp_path):
+    told = []
+    search = {"max_latency_ratio": 1e-6, "rounds": 3, "multipliers": "0.25,1"}
+    session = make_session(tmp_path / "s", **search)
+    narrowest = Narrowest(session)
+    narrowest.refuse()
+    narrowest.tell_latency(told.append)
+    assert len(told) == 1 and "even the narrowest candidate breaks a limit: latency" in told[0]
+    session.search = dataclasses.replace(session.search, max_latency_ratio=1e6)
+    narrowest.tell_latency(told.append)
+    assert len(told) == 1
+
+
+def test_the_narrowest_costs_least_of_all_candidates():
+    search = Search(multipliers="0.5,1", depths="1,2", image_sizes="24,32", flavours="all")
+    space = Space("resnet20_cifar", recipes.Training(), search)
+    least = space.narrowest()
+    assert {least[f"{kind}_{i}"] for i in range(3) for kind in ("width", "depth")} == {"0.5", "1"}
+    assert least["image_size"] == "24"
+    candidate = space.candidate(least)
+    assert candidate.training.widths == (0.5,) * 3 and candidate.training.image_size == 24
+    cells = Space("nasnet_cifar", recipes.Training(), Search(cells=True))
+    assert cells.narrowest() is None
+
+
+def test_widths_without_the_settings_found_with_them_are_told(tmp_path, alone, run):
+    out = tmp_path / "s"
+    session = make_session(out, trials=3, tune={"learning_rate": "0.01,0.02"})
+    work.run(session, fake(session))
+    _, best = front.write(session)
+    rate = best["values"]["tune.learning_rate"]
+    words = ["train", "--data", "digits", "--dry-run", "--out", tmp_path / "r"]
+    said = f"best.yaml was found with learning_rate={rate}, which --widths leaves out"
+    for more, is_told in ((), True), ((f"learning_rate={rate}",), False):
+        status, _, errors = run("keras_cnns", *words, "--widths", out / "best.yaml", *more)
+        assert status == 0, errors
+        assert (said in errors) == is_told
+    assert said not in run("keras_cnns", *words, "--config", out / "best.yaml")[2]
+
+
+def test_a_folder_of_many_runs_says_where_they_are(tmp_path, alone, run):
+    session = make_session(tmp_path / "s", trials=3)
+    status, _, errors = run("keras_cnns", "evaluate", session.out)
+    assert status == 2 and errors.rstrip().endswith("it is a search; name one of its trials")
+    place = session.folder("trials/0001")
+    (place / "model.keras").touch()
+    write_json(session.folder("trials/0000") / "result.json", {"status": REFUSED, "reason": "why"})
+    errors = run("keras_cnns", "evaluate", session.out)[2]
+    assert f"name one of its trials, such as {place}" in errors
+    errors = run("keras_cnns", "evaluate", session.out / "trials/0000")[2]
+    assert "it is a trial of a search that has none (refused: why)" in errors
+
+
 def test_best_yaml_is_what_train_takes(tmp_path, alone):
     session = make_session(tmp_path / "s", trials=5)
     work.run(session, fake(session))
@@ -375,6 +430,10 @@ def test_a_full_disk_ends_the_search_and_another_fault_only_the_trial(tmp_path, 
         ("--tune epoch", "key=value"),
         ("--baseline x", "--baseline"),
         ("--reference lent", "did you mean lenet"),
+        ("--reference=", "no network is named ''"),
+        ("--tune momentum=0,1 --tune momentum=0.5,1", "momentum is given twice"),
+        ("--max-macs 9", "even the narrowest candidate breaks a limit: macs 33,528 is over"),
+        ("--max-bytes 9", "even the narrowest candidate breaks a limit: bytes 11,"),
     ],
 )
 def test_wrong_words_get_one_sentence_and_leave_nothing(words, message, run, tmp_path):

@@ -19,7 +19,7 @@ from export import models
 from export import trained as runs
 from keras_cnns import registry
 from keras_cnns.evaluation import evaluate
-from keras_cnns.training.recipes import Ema, Optimizer, Training
+from keras_cnns.training.recipes import Checkpoint, Ema, Optimizer, Training
 from keras_cnns.training.train import train
 from pipelines import dataset
 from pipelines.errors import TrainingFailed, UserError
@@ -86,6 +86,22 @@ def test_a_training_that_diverges_ends_with_3_and_keeps_no_nan(digits, tmp_path)
     assert batch["images"] == [digits.splits["train"].names[i] for i in members]
     with pytest.raises(UserError, match="did not finish"):
         runs.find(tmp_path / "run")
+
+
+def test_a_last_update_that_spoils_the_model_ends_with_3_too(digits, tmp_path):
+    # One step: no other is left to see what it did, and the checkpoint after it is spoilt as well.
+    wild = Training(epochs=1, batch_size=5000, optimizer=Optimizer("sgd", 1e9))
+    wild = dataclasses.replace(wild, checkpoint=Checkpoint(every_steps=1))
+    with pytest.raises(
+        TrainingFailed, match="validation loss became .* after step 1, in the batch"
+    ):
+        train("lenet", digits, wild, tmp_path / "run")
+    kept = models.load_keras(tmp_path / "run" / "checkpoints" / "last.keras")
+    split = digits.splits["val"]
+    assert np.isfinite(kept.predict(dataset.pixels(split, (32, 32, 1)), verbose=0)).all()
+    batch = json.loads((tmp_path / "run" / "bad_batch.json").read_text())
+    assert batch["step"] == 1 and len(batch["images"]) == len(digits.splits["train"])
+    assert not (tmp_path / "run" / "metrics.json").exists()
 
 
 def test_a_run_is_never_written_over(trained, digits, tmp_path):

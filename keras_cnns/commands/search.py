@@ -34,7 +34,7 @@ def run(args):
 
     if not args.resume:
         session.config |= {"fingerprint": session.source.fingerprint}
-        _write_start(session)
+        _begin(session)
     if work.IP in os.environ:
         _join(session, work, supervise)
         if work.SUPERVISED in os.environ or not work.is_chief():
@@ -72,12 +72,18 @@ def _taken_up(args):
     )  # fmt: skip
 
 
-def _write_start(session):
+def _begin(session):
+    """Write what is known before the first trial, unless no candidate can keep the limits."""
     from keras_cnns.run import environment
+    from keras_cnns.search.narrowest import Narrowest
+    from keras_cnns.training.progress import say
     from pipelines.files import write_json
 
+    narrowest = Narrowest(session)
+    narrowest.refuse()
     session.write()
     write_json(session.out / "env.json", environment())
+    narrowest.tell_latency(say)
 
 
 def _join(session, work, supervise):

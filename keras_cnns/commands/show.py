@@ -21,64 +21,83 @@ def flags(parser):
 def run(args):
     """Print the layers of networks with what each costs."""
     from keras_cnns.registry import find
+
+    wanted = [_read(name) for name in args.names if name != INCEPTION]
+    variants = [find(facts["model"]) for facts in wanted]
+    _check(args, variants)
+    from pipelines.quiet import quiet
+
+    with quiet():
+        import keras  # noqa: F401  (its start-up lines are held back)
+
+    if INCEPTION in args.names:
+        _show_block()
+    models = (_built(v, facts, args) for v, facts in zip(variants, wanted, strict=True))
+    if args.compare:
+        _show_side_by_side(variants, list(models))
+    elif variants:
+        for v, facts, model in zip(variants, wanted, models, strict=True):
+            _show_layers(v, model, facts.get("widths"))
+            if args.out:
+                _draw(v, model, args.out)
+        _show_next(args.names[0], variants[0].name, drawn=bool(args.out))
+
+
+def _check(args, variants):
     from pipelines.errors import UserError
     from pipelines.files import check_picture
 
-    block = INCEPTION in args.names
-    wanted = [_read(name) for name in args.names if name != INCEPTION]
-    variants = [find(facts["model"]) for facts in wanted]
     if args.compare and len(variants) < 2:
         raise UserError("--compare needs two networks or more")
     if args.out:
         check_picture(args.out)
         if len(args.names) > 1 or not variants:
             raise UserError("--out draws one network; name one")
-    from pipelines.quiet import quiet
 
-    with quiet():
-        import keras  # noqa: F401  (its start-up lines are held back)
-    from keras_cnns import build, complexity
 
-    def built(v, facts):
-        side = args.image_size or facts.get("image_size")
-        size = (side, side) if side else v.input_shape[:2]
-        channels = facts.get("channels") or v.input_shape[2]
-        classes = args.classes or facts.get("classes")
-        return build(v.name, classes, (*size, channels), facts.get("widths"))
+def _built(v, facts, args):
+    """The network of a variant, as the user and the file of a search say."""
+    from keras_cnns import build
 
-    if block:
-        from keras_cnns.lecture import inception_table
+    side = args.image_size or facts.get("image_size")
+    size = (side, side) if side else v.input_shape[:2]
+    channels = facts.get("channels") or v.input_shape[2]
+    classes = args.classes or facts.get("classes")
+    return build(v.name, classes, (*size, channels), facts.get("widths"))
 
-        rows = [[label, f"{w:,}", f"{macs:,}"] for label, w, macs in inception_table()]
-        cli.table(["block", "weights", "MACs"], rows)
-        print("192 channels to 256, 28 x 28 pixels; weights without biases\n")
-    if args.compare:
-        models = [built(v, facts) for v, facts in zip(variants, wanted, strict=True)]
-        _show_side_by_side(variants, models)
-    if args.compare or not variants:
-        return
-    for v, facts in zip(variants, wanted, strict=True):
-        model = built(v, facts)
-        rows = complexity.rows(model)
-        print(f"{v.name}, {v.year}, {v.paper}: {cli.by(model.input_shape[1:])}")
-        if facts.get("widths"):
-            print(f"widths {', '.join(f'{width:g}' for width in facts['widths'])}")
-        cli.table(
-            ["layer", "kind", "output", "parameters", "MACs"],
-            [
-                *[[r.name, r.kind, cli.by(r.output), f"{r.params:,}", f"{r.macs:,}"] for r in rows],
-                ["all", "", "", f"{complexity.params(model):,}", f"{complexity.macs(model):,}"],
-            ],
-        )
-        if len(model.outputs) > 1:
-            print("all: MACs of a prediction, which leaves the auxiliary heads out")
-        print()
-        if args.out:
-            from keras_cnns.drawing import draw
 
-            draw(model, f"{v.name}, {v.year}", args.out)
-            print(f"drawn: {args.out}")
-    _show_next(args.names[0], variants[0].name, drawn=bool(args.out))
+def _show_block():
+    from keras_cnns.lecture import inception_table
+
+    rows = [[label, f"{w:,}", f"{macs:,}"] for label, w, macs in inception_table()]
+    cli.table(["block", "weights", "MACs"], rows)
+    print("192 channels to 256, 28 x 28 pixels; weights without biases\n")
+
+
+def _show_layers(v, model, widths):
+    from keras_cnns import complexity
+
+    rows = complexity.rows(model)
+    print(f"{v.name}, {v.year}, {v.paper}: {cli.by(model.input_shape[1:])}")
+    if widths:
+        print(f"widths {', '.join(f'{width:g}' for width in widths)}")
+    cli.table(
+        ["layer", "kind", "output", "parameters", "MACs"],
+        [
+            *[[r.name, r.kind, cli.by(r.output), f"{r.params:,}", f"{r.macs:,}"] for r in rows],
+            ["all", "", "", f"{complexity.params(model):,}", f"{complexity.macs(model):,}"],
+        ],
+    )
+    if len(model.outputs) > 1:
+        print("all: MACs of a prediction, which leaves the auxiliary heads out")
+    print()
+
+
+def _draw(v, model, path):
+    from keras_cnns.drawing import draw
+
+    draw(model, f"{v.name}, {v.year}", path)
+    print(f"drawn: {path}")
 
 
 def _show_next(named, name, *, drawn):

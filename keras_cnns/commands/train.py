@@ -56,20 +56,17 @@ def run(args):
         refuse_inside(out, job["data"])
     with quiet():
         from keras_cnns.training import train
-        from keras_cnns.training.endings import enough_memory
     bar = sys.stdout.isatty() and not args.json
-    with enough_memory():
-        if args.dry_run:
-            begun = train.begun(out, **begun_with) if is_resumed else None
-            _dry_run(args, *(begun or (job["model"], opened(job), job["training"])))
-            return
-        if is_resumed:
-            metrics = train.resume(out, **begun_with, bar=bar)
-        else:
-            metrics = train.train(
-                job["model"], opened(job), job["training"], out,
-                recipe=job["recipe"], bar=bar,
-            )  # fmt: skip
+    if args.dry_run:
+        begun = train.begun(out, **begun_with) if is_resumed else None
+        _dry_run(args, *(begun or (job["model"], opened(job), job["training"])))
+        return
+    if is_resumed:
+        metrics = train.resume(out, **begun_with, bar=bar)
+    else:
+        metrics = train.train(
+            job["model"], opened(job), job["training"], out, recipe=job["recipe"], bar=bar
+        )
     if metrics is not None:
         _tell(metrics, out, args.json)
 
@@ -95,6 +92,9 @@ def wanted(args):
     job |= {name: value for name in job if (value := getattr(args, name)) is not None}
     if args.widths:
         job["model"] = found.model_of(args.widths, job["model"])
+    for name in ("model", "data", "data_dir", "recipe"):
+        if not isinstance(job[name], str | None):
+            raise UserError(f"{name} is text, not {job[name]!r}")
     for name in ("model", "data"):
         if job[name] is None:
             raise UserError(f"name a {'network' if name == 'model' else 'source'} with --{name}")
@@ -104,6 +104,8 @@ def wanted(args):
     recipe = recipes.find(job["recipe"])
     job["training"] = resolve(base or recipe, _changes(args))
     augmentations.find(job["training"].augment)
+    if args.widths:
+        _tell_tuned(args.widths, job["training"])
     return job
 
 
@@ -125,13 +127,15 @@ def named(args):
 
 def said(args):
     """{setting: value} that a resumed run must have been begun with, of --config and the flags."""
-    from pipelines.settings import plain
+    from pipelines.settings import plain, resolve
 
     _, base = _config(args)
-    said = plain(base) if base else {}
-    if said.get("image_size") is None:  # the network's own, which the run has by its number
-        said.pop("image_size", None)
-    return said | _changes(args)
+    if base is None:
+        return _changes(args)
+    said = plain(resolve(base, _changes(args)))
+    if said["image_size"] is None:  # the network's own, which the run has by its number
+        del said["image_size"]
+    return said
 
 
 def opened(job):
@@ -161,13 +165,14 @@ def _config(args):
 def _read_config(path):
     from pathlib import Path
 
-    from export.trained import CONFIG, read_yaml
+    from export import yaml_file
+    from export.trained import CONFIG
     from pipelines.errors import UserError
 
     path = Path(path) / CONFIG if Path(path).is_dir() else Path(path)
     if not path.is_file():
         raise UserError(f"no file {path} with the settings of a run")
-    config = read_yaml(path)
+    config = yaml_file.parse(path)
     if not isinstance(config, dict):
         raise UserError(f"{path} holds no settings")
     return config
@@ -185,6 +190,23 @@ def _changes(args):
         changes = ({"image_size": size} if size else {}) | changes
         changes["widths"] = found.widths(changes["widths"])
     return changes
+
+
+def _tell_tuned(path, training):
+    """Say which settings a search found with the widths, where this training has others."""
+    from shlex import quote
+
+    from keras_cnns import found
+    from pipelines.settings import resolve
+
+    tuned = found.read(path).get("tuned") or {}
+    others = [f"{k}={v}" for k, v in tuned.items() if resolve(training, {k: v}) != training]
+    if others:
+        print(
+            f"{path} was found with {', '.join(others)}, which --widths leaves out; "
+            f"to take all of it: --config {quote(str(path))}",
+            file=sys.stderr,
+        )
 
 
 def _dry_run(args, name, source, settings):

@@ -58,7 +58,8 @@ def evaluate(trained, source, split="test", *, tta=None):
     }
     report["warnings"] = caveats.of(model, source, split, found)
     if split != "train" and split in trained.trained_on:
-        report["warnings"].append(f"the {split} images were trained on: they tell nothing new")
+        sentence = f"the {split} images were trained on: they tell nothing new; evaluate on others"
+        report["warnings"].insert(0, {"code": "trained_on", "sentence": sentence})
     return report | {"confusion": matrix.tolist()}
 
 

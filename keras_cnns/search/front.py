@@ -109,6 +109,8 @@ def write_best(session, best):
     config["image_size"] = best["image_size"]
     told = (*objectives.OBJECTIVES, "classes", "channels")
     found = {name: best[name] for name in told if name in best}
+    if tuned := session.space.tuned(best["values"]):
+        found["tuned"] = tuned
     config["found"] = {"search": str(session.out), "trial": best["id"], **found}
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     write_text(session.out / "best.yaml", text)

@@ -47,7 +47,7 @@ class Session:
         self.space = Space(self.model, self.training, self.search, self.tune)
         self.baseline = multipliers(self.search.baseline)
         self.results = Results(out)
-        if self.search.reference:
+        if self.search.reference is not None:
             registry.find(self.search.reference)
         if self.search.oracle == "uniform" and self.search.cells:
             raise UserError("the uniform oracle searches widths alone; leave out --cells")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from keras_cnns import derived
 from pipelines import errors
 from pipelines.errors import UserError
-from pipelines.settings import resolve
+from pipelines.settings import full_name, resolve
 
 STEP = 0.125  # between two multipliers of a range: a channel of eight
 SUMS = 5  # pairwise combinations in a cell (arXiv:1802.01548, section 3.1)
@@ -67,7 +67,7 @@ class Space:
             for stage in range(self.variant.stages)
         ]
         found += self._depths(search.depths)
-        if search.image_sizes:
+        if search.image_sizes is not None:
             sizes = _numbers(search.image_sizes, "--image-sizes", whole=True, step=1)
             found.append(Dimension("image_size", sizes, True))
         else:
@@ -76,11 +76,11 @@ class Space:
             check_size(self.variant, side, side)
         found += self._flavours(search.flavours)
         found += self._cells(search.cells)
-        found += [_tuned(name, text, training) for name, text in (tune or {}).items()]
+        found += _all_tuned(tune or {}, training)
         self.dimensions = {dimension.name: dimension for dimension in found}
 
     def _depths(self, text):
-        if not text:
+        if text is None:
             return []
         values = _numbers(text, "--depths", whole=True, step=1)
         if derived.can(self.variant, "depths"):
@@ -91,15 +91,16 @@ class Space:
         raise UserError(f"{self.model} has no depths that could be searched; leave out --depths")
 
     def _flavours(self, text):
-        if not text:
+        if text is None:
             return []
         if not derived.can(self.variant, "flavour"):
             raise UserError(f"{self.model} has no flavours; leave out --flavours")
-        known = derived.flavours()
-        chosen = known if text == "all" else tuple(part.strip() for part in text.split(","))
+        known = dict.fromkeys(derived.flavours())
+        words = known if text == "all" else (part.strip() for part in text.split(","))
+        chosen = dict.fromkeys(words)
         for name in chosen:
-            errors.find(name, dict.fromkeys(known), "no flavour is named")
-        return [Dimension("flavour", chosen)]
+            errors.find(name, known, "no flavour is named")
+        return [Dimension("flavour", tuple(chosen))]
 
     def _cells(self, wanted):
         if not wanted:
@@ -160,11 +161,17 @@ class Space:
         changes = {"widths": widths}
         if "image_size" in values:
             changes["image_size"] = int(values["image_size"])
+        return Candidate(model, resolve(self.training, changes | self.tuned(values)))
+
+    def tuned(self, values):
+        """The settings of the recipe among {dimension: choice}, {name: text or number}."""
+        found = {}
         for name, dimension in self.dimensions.items():
             if name.startswith(TUNED):
-                key, value = name.removeprefix(TUNED), values[name]
-                changes[key] = value if dimension.values else float(f"{float(value):.6g}")
-        return Candidate(model, resolve(self.training, changes))
+                value = values[name]
+                value = value if dimension.values else float(f"{float(value):.6g}")
+                found[name.removeprefix(TUNED)] = value
+        return found
 
     def _changes(self, values):
         """What `derived` calls it: {key: text}."""
@@ -176,6 +183,16 @@ class Space:
         if f"{CELLS[0]}_0_left_op" in values:
             changes |= {cell: _cell(values, cell) for cell in CELLS}
         return changes
+
+    def narrowest(self):
+        """The choices of the candidate that costs least; None where cells are searched.
+
+        Each flavour costs nearly the same; what a cell costs, its operations do not tell.
+        """
+        if any(name.startswith(CELLS) for name in self.dimensions):
+            return None
+        values = self.uniform(self.multipliers[0])
+        return values | {d.name: d.values[0] for d in self.dimensions.values() if d.ordered}
 
     def uniform(self, multiplier):
         """The choices of the network as it is, at one multiplier for all stages."""
@@ -249,22 +266,40 @@ def _numbers(text, flag, *, whole=False, step):
     return tuple(f"{value:g}" for value in found)
 
 
+def _all_tuned(tune, training):
+    """The Dimensions of {setting: choices}.
+
+    Raises:
+        UserError: two names are of one setting, or a choice is wrong.
+    """
+    names = {}
+    for name in tune:
+        full = full_name(name, training)
+        if names.setdefault(full, name) != name:
+            raise UserError(f"--tune {names[full]} and {name} are the same setting; leave one out")
+    return [_tuned(name, text, training) for name, text in tune.items()]
+
+
 def _tuned(name, text, training):
     """The Dimension of a setting of the recipe."""
     if name in UNTUNED:
         raise UserError(f"--tune {name}: {UNTUNED[name]}")
     low, colon, high = text.partition(":")
     if not colon:
-        values = tuple(part.strip() for part in text.split(",") if part.strip())
-        for value in values:
-            resolve(training, {name: value})
+        # A choice that is there twice would only be tried more often.
+        distinct = {}
+        for value in filter(None, (part.strip() for part in text.split(","))):
+            distinct.setdefault(resolve(training, {name: value}), value)
+        values = tuple(distinct.values())
         if name == "augment":
             from pipelines import recipes
 
             for value in values:
                 recipes.find(value)
         if len(values) < 2:
-            raise UserError(f"--tune {name} takes two values or more, or LOW:HIGH, not {text!r}")
+            raise UserError(
+                f"--tune {name} takes two different values or more, or LOW:HIGH, not {text!r}"
+            )
         return Dimension(TUNED + name, values)
     for value in (low, high):
         resolve(training, {name: value})

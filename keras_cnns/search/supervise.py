@@ -8,7 +8,6 @@ read its end of a pipe.
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +15,9 @@ import time
 
 from keras_cnns.search.results import FAILED, SEARCHED
 from keras_cnns.search.work import ID, IP, PORT, SUPERVISED, names
+from keras_cnns.training.launch import free_ports
 from pipelines import interrupt
+from pipelines.check.children import processors
 from pipelines.errors import EnvironmentFault, UserError
 
 CHIEF = "chief"
@@ -122,7 +123,8 @@ def run(session, tick, command=None):
     """
     count = session.search.workers
     command = command or child_command(session)
-    environment = {IP: "127.0.0.1", PORT: str(_free_port()), SUPERVISED: str(count)}
+    [port] = free_ports(1)
+    environment = {IP: "127.0.0.1", PORT: str(port), SUPERVISED: str(count)}
     environment |= _threads(count)
     chief = Child(session, CHIEF, command, environment)
     workers = [Child(session, name, command, environment) for name in names(count)]
@@ -168,14 +170,7 @@ def _tell_pids(session, children):
     (session.out / "workers" / "pids.json").write_text(json.dumps(pids))
 
 
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def _threads(count):
     """TensorFlow's threads for one of several processes: the cores are shared out."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    share = str(max(1, cores // count))
+    share = str(max(1, processors() // count))
     return {"TF_NUM_INTRAOP_THREADS": share, "OMP_NUM_THREADS": share}

@@ -122,7 +122,9 @@ class Board:
         job, validation = loop.job, loop.validation
         job.serve(loop.best)
         validation.judge(lambda: None)
-        with self.writers["validation"].as_default(step=loop.progress.step):
+        # Beyond the last step, so that a training taken up there shows them once.
+        step = loop.progress.step + 1
+        with self.writers["validation"].as_default(step=step):
             mistakes = worst(validation, job.source.splits["val"])
             if len(mistakes):
                 from pipelines import dataset
@@ -137,7 +139,7 @@ class Board:
                 images = dataset.pixels(part, job.shape)
                 tf.summary.image("mistakes", images, max_outputs=MISTAKES)
                 tf.summary.text("mistakes, in the order of their pictures", "\n".join(lines))
-        with self.writers["train"].as_default(step=loop.progress.step):
+        with self.writers["train"].as_default(step=step):
             end = session_end_pb(STATUS_SUCCESS, time.time())
             tf.summary.experimental.write_raw_pb(end.SerializeToString())
 
@@ -171,7 +173,9 @@ def restart(folder, step):
     """
     writer = EventFileWriter(str(folder))
     log = SessionLog(status=SessionLog.START)
-    writer.add_event(Event(wall_time=time.time(), step=step + 1, session_log=log))
+    # What `Board` tells before the first step lies at step 0.
+    first = step + 1 if step else 0
+    writer.add_event(Event(wall_time=time.time(), step=first, session_log=log))
     writer.close()
 
 

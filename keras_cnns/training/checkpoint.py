@@ -88,21 +88,28 @@ class Checkpoints:
         Raises:
             DamagedFile: there are checkpoints, and every one is damaged.
         """
-        found, self.damaged = self.steps(), []
-        for folder in found.values():
-            try:
-                return _read(folder)
-            except (OSError, ValueError, KeyError, EOFError) as error:
-                if isinstance(error, PermissionError):
-                    raise
-                self.damaged.append(folder)
-        if found:
-            names = ", ".join(folder.name for folder in found.values())
+        if found := next(self.whole(), None):
+            return found
+        if self.damaged:
+            names = ", ".join(folder.name for folder in self.damaged)
             raise DamagedFile(
                 f"{self.folder}: every checkpoint is damaged ({names}); this training cannot be "
                 "taken up, start it anew with another --out"
             )
         return None
+
+    def whole(self):
+        """Yield (arrays, facts) of each whole checkpoint, newest first; `damaged` as in `load`."""
+        self.damaged = []
+        for folder in self.steps().values():
+            try:
+                found = _read(folder)
+            except (OSError, ValueError, KeyError, EOFError) as error:
+                if isinstance(error, PermissionError):
+                    raise
+                self.damaged.append(folder)
+            else:
+                yield found
 
 
 def _write(folder, arrays, facts):

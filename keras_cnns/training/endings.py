@@ -1,16 +1,16 @@
 """How a training ends before its time: what is saved, and what the user is told."""
 
 import contextlib
-import re
 import signal
 from shlex import quote
 
+import numpy as np
 import tensorflow as tf
 
 from export.trained import CHECKPOINTS
 from keras_cnns.training import devices, stops
 from keras_cnns.training.loop import Interrupted
-from pipelines.errors import EnvironmentFault, TrainingFailed
+from pipelines.errors import EnvironmentFault, TrainingFailed, reason_of
 from pipelines.files import whole_file, write_json
 
 LAST = "last.keras"  # in the checkpoints' folder: the model of a training that ended early
@@ -35,28 +35,8 @@ def told(loop, out):
         if loop.alone and not isinstance(error, tf.errors.UnavailableError):
             raise
         raise EnvironmentFault(
-            f"another worker of this training is gone ({_reason(error)}); to go on: {how}"
+            f"another worker of this training is gone ({reason_of(error)}); to go on: {how}"
         ) from error
-
-
-@contextlib.contextmanager
-def enough_memory():
-    """Tell in a sentence that a training asks for more memory than there is."""
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise EnvironmentFault(
-            f"there is not enough memory ({_reason(error)}); try a smaller --batch-size or "
-            "--image-size, and --dry-run to see what it takes"
-        ) from error
-
-
-def _reason(error):
-    """What TensorFlow says between the trace of the graph and its advice."""
-    noise = ("File ", "Graph execution", "Detected at", "Stack trace", "The error could", "[[")
-    lines = (re.sub(r"{{.*?}} ?", "", line).strip() for line in error.message.splitlines())
-    told = [line for line in lines if line and not line.startswith(noise)]
-    return told[0][:200] if told else type(error).__name__
 
 
 def _stopped(loop, out, how):
@@ -86,8 +66,16 @@ def _failed(loop, out, error):
 
 
 def _back_to_finite(loop):
-    arrays, facts = loop.checkpoints.load()
-    loop.restore(arrays, facts)
+    """Restore the newest checkpoint whose model has no absurd loss; return its step.
+
+    The newest may hold the update that made the next loss what it was.
+    """
+    for arrays, facts in loop.checkpoints.whole():
+        loop.restore(arrays, facts)
+        loop.job.serve(loop.engine.serving)
+        loop.validation.judge(lambda: None)
+        if not loop.is_absurd(float(loop.validation.values.mean(dtype=np.float64))):
+            break
     return loop.progress.step
 
 

@@ -176,18 +176,29 @@ class Loop:
         progress = self.progress
         if progress.first_loss is None:
             progress.first_loss = loss
-        if not math.isfinite(loss) or loss > DIVERGED * max(1.0, progress.first_loss):
+        if self.is_absurd(loss):
             what = f"the loss became {loss:.4g}"
         elif not math.isfinite(gradient) and scale <= 1:  # above, the scale was too high
             what = f"the gradient became {gradient:.4g}"
         else:
             return
-        names = self.job.names_of(progress.step - 1)
+        raise self._failure(f"{what} at step", loss=loss, gradient=gradient)
+
+    def is_absurd(self, loss):
+        """Whether a loss is none that a training comes back from."""
+        return not math.isfinite(loss) or loss > DIVERGED * max(
+            1.0, self.progress.first_loss or 0.0
+        )
+
+    def _failure(self, what, **numbers):
+        """What is to be raised, with the batch of the last step."""
+        step = self.progress.step
+        names = self.job.names_of(step - 1)
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
-        error = TrainingFailed(f"{what} at step {progress.step}, in the batch of {shown}")
-        error.batch = {"step": progress.step, "loss": str(loss), "gradient": str(gradient)}
-        error.batch["images"] = names
-        raise error
+        error = TrainingFailed(f"{what} {step}, in the batch of {shown}")
+        texts = {name: str(number) for name, number in numbers.items()}
+        error.batch = {"step": step} | texts | {"images": names}
+        return error
 
     def _look_at_signals(self):
         # Where several processes work together, all have to stop after the same step.
@@ -203,6 +214,8 @@ class Loop:
         values = self.engine.serving
         job.serve(values)
         loss, accuracy = self.validation.run(self._interrupt)
+        if not math.isfinite(loss):  # the last update was one too many: no step is left to see it
+            raise self._failure(f"the validation loss became {loss:.4g} after step", val_loss=loss)
         steps, taken = job.steps_per_epoch, int(self.engine.optimizer.iterations.numpy())
         trained = progress.seconds
         progress.seconds += time.monotonic() - self._clock

@@ -145,7 +145,9 @@ class Training:
     epochs: int = knob(12, "passes over the training images", low=1, high=10**6)
     batch_size: int = knob(64, "images in a step, over all devices", low=1)
     augment: str = knob("none", "a recipe of `python -m pipelines preview`")
-    image_size: int | None = knob(None, "height and width; by default the network's own", low=1)
+    image_size: int | None = knob(
+        None, "height and width; by default the network's own", low=1, high=2**16
+    )
     seed: int = knob(0, "of weights, order and augmentation", low=0, high=2**31 - 1)
     weights: str | None = knob(None, "a run, a .keras file or a torch checkpoint to begin from")
     widths: tuple[float, ...] | None = knob(None, "multipliers of channels, or a YAML file of them")

@@ -3,6 +3,8 @@
 import os
 import signal
 
+CURSOR = b"\x1b[?25h"  # shown again: a bar at work had hidden it
+
 
 class Stopped(Exception):
     """A training that a signal ended, after saving."""
@@ -26,6 +28,8 @@ class Signals:
     def receive(self, number, _):
         """Remember the first signal, obey the second."""
         if self.received is not None:
+            if os.isatty(1):
+                os.write(1, CURSOR)
             os._exit(128 + number)
         self.received = number
 

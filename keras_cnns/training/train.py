@@ -16,7 +16,7 @@ from keras_cnns.training.job import Job
 from keras_cnns.training.loop import Loop
 from pipelines import settings as knobs
 from pipelines.errors import EnvironmentFault, UserError
-from pipelines.files import whole_file, write_json, write_text
+from pipelines.files import whole_file, write_json
 from pipelines.preview import write as write_preview
 from pipelines.sources.recorded import anywhere, record, take_up
 
@@ -59,10 +59,7 @@ def train(name, source, settings, out, *, recipe="plain", bar=False):
         xla, reason = devices.choose_xla(job, settings)
         progress.say(reason)
         config = _config(job, recipe, xla=xla)
-        run.write_start(out, config, source.classes)
-        if source.skipped:
-            lines = [finding.text for finding in source.skipped]
-            write_text(out / "skipped.txt", "\n".join(lines) + "\n")
+        run.write_start(out, config, source.classes, source.skipped)
         return _go_on(job, out, config, bar)
 
 
@@ -96,7 +93,10 @@ def _resume(out, config, changes, named, bar):
     settings, source = _begun(out, config, changes, named)
     fresh = not Checkpoints(out / CHECKPOINTS).steps()
     job = Job(config["model"], source, settings, pixels=config.get("pixels"), fill=fresh)
-    return _go_on(job, out, config, bar) if job.chief else _follow(job, out, config)
+    if not job.chief:
+        return _follow(job, out, config)
+    run.write_about(out, source.classes, source.skipped)
+    return _go_on(job, out, config, bar)
 
 
 def begun(out, *, changes=None, named=None):

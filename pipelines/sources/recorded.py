@@ -49,8 +49,11 @@ def reopen(recorded, *, data_dir=None, changed_data=False, by=None, checks=None)
         checks: {knob of `Checks`: value} to take in place of those recorded.
 
     Raises:
-        UserError: it is gone, or is not what it was.
+        UserError: it is gone, or is not what it was, or what is recorded is no source.
     """
+    for name in ("data", "data_dir"):
+        if not isinstance(found := recorded.get(name), str | None):
+            raise UserError(f"{name} is text, not {found!r}")
     knobs = {name: recorded[name] for name in KNOBS if name in recorded} | (checks or {})
     source = open_source(recorded["data"], data_dir=data_dir or recorded.get("data_dir"), **knobs)
     if not changed_data:
