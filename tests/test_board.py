@@ -98,19 +98,19 @@ def test_a_restarted_training_shows_each_step_once(tmp_path):
         [new] = tmp_path.glob("events.out.tfevents.??????*")
         new.rename(tmp_path / f"events.out.tfevents.{place}")
 
-    for place, (first, value) in enumerate(((0, 1.0), (10, 2.0))):
+    for place, (first, value) in enumerate(((0, 3.0), (0, 1.0), (10, 2.0))):
         restart(tmp_path, first)
         older(2 * place)
         writer = tf.summary.create_file_writer(str(tmp_path))
         with writer.as_default():
-            for step in range(first + 1, 21):
+            for step in range(first + 1 if first else 0, 21):
                 tf.summary.scalar("loss", value, step=step)
         writer.close()
         older(2 * place + 1)
     events = EventAccumulator(str(tmp_path), {"tensors": 0})
     events.Reload()
     found = [(e.step, tf.make_ndarray(e.tensor_proto).item()) for e in events.Tensors("loss")]
-    assert found == [(step, 1.0 if step <= 10 else 2.0) for step in range(1, 21)]
+    assert found == [(step, 1.0 if step <= 10 else 2.0) for step in range(21)]
 
 
 def test_a_profile_of_a_few_steps_on_demand(digits, tmp_path):

@@ -262,7 +262,7 @@ def test_memory_that_is_short_is_told_alike_by_every_command(command, run, tmp_p
     def short(*_, **__):
         raise MemoryError("Unable to allocate 3. TiB for an array")
 
-    monkeypatch.setattr("keras_cnns.registry.build", short)
+    monkeypatch.setattr("keras_cnns.registry._assemble", short)
     out = tmp_path / ("x.png" if command == "find-rate" else "x")
     words = ["residual"] if command == "experiment" else ["--model", "lenet"]
     words += ["--max-macs", "9"] if command == "search" else []

@@ -123,7 +123,7 @@ def test_uniform_values_leave_the_network_as_it_is():
         ("resnet20_cifar", {"flavours": "orginal"}, None, "did you mean original"),
         ("lenet", {"cells": True}, None, "leave out --cells"),
         ("lenet", {}, {"learning_rat": "1,2"}, "did you mean"),
-        ("lenet", {}, {"learning_rate": "0.1"}, "two values"),
+        ("lenet", {}, {"learning_rate": "0.1"}, "two different values"),
         ("lenet", {}, {"learning_rate": "0.1:0.01"}, "LOW:HIGH"),
         ("lenet", {}, {"augment": "none,digit"}, "digits"),
         ("lenet", {}, {"learning_rate": "0.1,1e-1,.1"}, "two different values"),
