@@ -8,7 +8,7 @@ from shlex import quote
 
 import yaml
 
-from export import trained
+from export import trained, yaml_file
 from export.trained import CONFIG, LABELS, MODEL
 from keras_cnns.training.checkpoint import locked
 from pipelines import files
@@ -35,13 +35,16 @@ def claim(folder):
     """
     with locked(folder) if folder.is_dir() else contextlib.nullcontext():
         files.claim(folder, marker=CONFIG, owned=OWNED)
-    if (folder / CONFIG).exists():
-        if is_complete(folder):
-            raise UserError(f"{folder} holds a run already; name another --out, or remove it")
+    if (folder / CONFIG).exists() and not is_complete(folder):
+        if not can_be_resumed(yaml_file.read(folder / CONFIG)):
+            raise UserError(
+                f"{folder} holds what another command left; name another --out, or remove it"
+            )
         raise UserError(
             f"{folder} holds a run already, which did not finish; to go on with it: "
             f"python -m keras_cnns train --resume --out {quote(str(folder))}"
         )
+    claim_held(folder)
 
 
 def claim_held(folder):
@@ -50,13 +53,18 @@ def claim_held(folder):
         raise UserError(f"{folder} holds a run already; name another --out, or remove it")
 
 
+def can_be_resumed(config):
+    """Whether a config.yaml is of `train`, and not of a search's trial, an exploration or so."""
+    return isinstance(config, dict) and "xla" in config
+
+
 def is_complete(folder):
     """Whether a training ended as it should: its metrics are written last."""
     return (folder / METRICS).exists()
 
 
 def config_of(folder):
-    """The config.yaml of a run.
+    """The config.yaml of a run that can be taken up, or is complete.
 
     Raises:
         UserError: there is no run.
@@ -66,7 +74,12 @@ def config_of(folder):
         beside = [str(path.parent) for path in folder.parent.glob(f"*/{CONFIG}")]
         near = f"; {did_you_mean(str(folder), beside)}" if beside else ""
         raise UserError(f"{folder} holds no run that could be taken up: no {CONFIG}{near}")
-    return trained.config_of(folder)
+    config = trained.config_of(folder)
+    if not can_be_resumed(config) and not is_complete(folder):
+        raise UserError(
+            f"{folder} is no run that could be taken up: another command than train left it"
+        )
+    return config
 
 
 def metrics(folder):

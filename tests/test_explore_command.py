@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import yaml
 
+from keras_cnns.explore import session
 from keras_cnns.explore.kanerva_training import corrupt, covered, draw_noise
 from keras_cnns.explore.settings import SUBJECTS
+from pipelines.errors import TrainingFailed
 from pipelines.sources import open_source, recorded
 
 SHORT = {
@@ -97,3 +99,10 @@ def test_noise_and_covers_are_applied_as_drawn():
     assert 0.2 < lost.mean() < 0.3
     np.testing.assert_array_equal(covered(images)[:, :392], images[:, :392])
     assert not covered(images)[:, 392:].any()
+
+
+def test_a_last_update_that_spoils_the_network_is_told():
+    network = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
+    images = np.full((4, 2), 1e9, "float32")  # one step: no other sees what it did
+    with pytest.raises(TrainingFailed, match="became (inf|nan) at step 1; try a lower"):
+        session.fit(network, "mse", lambda step: (images, images[:, :1]), 1, 1e30, "a network")

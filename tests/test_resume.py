@@ -278,6 +278,19 @@ def test_a_second_process_on_a_run_is_refused(words, stopped, run):
     assert before == {p: p.read_bytes() for p in stopped.rglob("*") if p.is_file()}
 
 
+@pytest.mark.parametrize("left", [{"explore": "hypernetwork"}, {"model": "lenet", "widths": [1]}])
+def test_what_another_command_left_is_not_trained_in(left, run, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.yaml").write_text(yaml.safe_dump(left | {"data": "digits"}))
+    status, _, errors = run("keras_cnns", "train", "--resume", "--out", out)
+    assert status == 2 and "another command than train left it" in errors
+    words = ["train", "--model", "lenet", "--data", "digits", "--out", out]
+    status, _, errors = run("keras_cnns", *words)
+    assert status == 2 and "what another command left" in errors and "--resume" not in errors
+    assert [path.name for path in out.iterdir()] == ["config.yaml"]
+
+
 def test_a_lock_dies_with_its_process(tmp_path):
     ready, tell = os.pipe()
     child = os.fork()

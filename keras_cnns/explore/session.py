@@ -77,13 +77,20 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Look at the mean loss so far."""
         loss = float(logs["loss"])
-        if not math.isfinite(loss):
-            raise TrainingFailed(
-                f"the loss became {loss} at step {batch + 1}; try a lower learning_rate"
-            )
+        refuse_spoilt(loss, batch + 1)
         tenth = max(1, self.steps // 10)
         if (batch + 1) % tenth == 0 or batch + 1 == self.steps:
             print(f"{self.title}: step {batch + 1:,}/{self.steps:,}  loss {loss:.4f}", flush=True)
+
+
+def refuse_spoilt(loss, step):
+    """End a training whose loss is no number.
+
+    Raises:
+        TrainingFailed: it is none.
+    """
+    if not math.isfinite(loss):
+        raise TrainingFailed(f"the loss became {loss} at step {step}; try a lower learning_rate")
 
 
 def fit(model, loss, batch, steps, learning_rate, title, *callbacks):
@@ -96,4 +103,7 @@ def fit(model, loss, batch, steps, learning_rate, title, *callbacks):
         Steps(batch, steps), epochs=1, shuffle=False, verbose=0,
         callbacks=[Progress(title, steps), *callbacks],
     )  # fmt: skip
-    return time.perf_counter() - begun
+    seconds = time.perf_counter() - begun
+    # The last update may have been one too many, and no step has seen what it did.
+    refuse_spoilt(float(model.test_on_batch(*batch(steps))), steps)
+    return seconds
