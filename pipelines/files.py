@@ -45,7 +45,10 @@ def scratch(parent):
 
 def _locked_scratch(parent):
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=f".keras-cnns-{os.getpid()}-", dir=parent))
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=f".keras-cnns-{os.getpid()}-", dir=parent))
+        except FileNotFoundError:  # it has gone, or is of a kind in which nothing can be made
+            raise EnvironmentFault(f"{parent} is gone or takes no files") from None
         try:
             lock = _lock(folder)
         except OSError:  # no locks here: nobody will sweep it

@@ -5,11 +5,12 @@ import itertools
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
 from pipelines import files, interrupt
-from pipelines.errors import UserError
+from pipelines.errors import EnvironmentFault, UserError
 
 
 def listing(folder):
@@ -210,3 +211,9 @@ def test_a_signal_that_somebody_swallowed_is_obeyed_before_anything_is_put_in_it
     with pytest.raises(interrupt.Stopped):
         files.write_text(tmp_path / "a.txt", "new")
     assert listing(tmp_path) == []
+
+
+def test_a_folder_that_is_gone_or_takes_no_files_is_the_environments_fault(tmp_path):
+    for parent in (tmp_path / "gone", Path("/proc")):
+        with pytest.raises(EnvironmentFault, match="is gone or takes no files"):
+            files.write_text(parent / "text", "text")
