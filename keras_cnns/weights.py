@@ -1,15 +1,15 @@
 """Copy a checkpoint with torch names into a Keras model of the same architecture."""
 
-import difflib
-import json
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 
 from keras_cnns import weights_keras
 from keras_cnns.lazy import keras
+from keras_cnns.weights_files import UnsafeWeights, WeightsError, read
+
+__all__ = ["UnsafeWeights", "WeightsError", "copy", "few", "head_classes", "pixels", "read"]
 
 PARTS = {  # Keras' order of each layer's weights, under the names that torch gives them
     "Conv2D": ("weight", "bias"),
@@ -19,88 +19,7 @@ PARTS = {  # Keras' order of each layer's weights, under the names that torch gi
     "LayerNormalization": ("weight", "bias"),
     "Embedding": ("weight",),
 }
-SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
-BFLOAT16 = "BF16"  # the upper half of a float32, which numpy has no name for
-
-
-class WeightsError(ValueError):
-    """A checkpoint that does not fit; told to the user in one sentence."""
-
-    exit_code = 2
-
-
-class UnsafeWeights(WeightsError):
-    """A checkpoint that is damaged, or that could run code."""
-
-    exit_code = 5
-
-
-def read(path):
-    """Read a checkpoint without running any code.
-
-    Returns:
-        {torch name: array} of a .safetensors, .npz or .pth file; the `weights_keras.Layers` of a
-        .h5 or .keras file of keras.applications.
-
-    Raises:
-        WeightsError: no such file, another kind of file, or a .pth without torch to read it.
-        UnsafeWeights: a damaged file, or a .pth that holds more than tensors.
-    """
-    path = Path(path)
-    if not path.is_file():
-        near = path.parent.glob(f"*{path.suffix}") if path.suffix else ()
-        near = difflib.get_close_matches(str(path), map(str, near), n=3)
-        raise WeightsError(
-            f"no file {path}" + (f"; did you mean {' or '.join(near)}?" * bool(near))
-        )
-    readers = {".safetensors": _safetensors, ".npz": _npz, ".pth": _torch, ".pt": _torch}
-    readers |= {".h5": weights_keras.read, ".keras": weights_keras.read}
-    if path.suffix not in readers:
-        raise WeightsError(f"weights are a {', '.join(readers)} file, not {path.name}")
-    try:
-        return readers[path.suffix](path)
-    except ModuleNotFoundError:
-        raise WeightsError(
-            f"{path.name} can only be read by torch, which is not installed: pip install torch, or "
-            "convert it to .safetensors"
-        ) from None
-    except Exception as error:
-        raise UnsafeWeights(f"{path} is damaged: {error}") from error
-
-
-def _npz(path):
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
-
-
-def _torch(path):
-    import torch
-
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    for wrapper in ("state_dict", "model", "model_state_dict"):  # what training scripts save
-        state = state.get(wrapper, state) if isinstance(state.get(wrapper), dict) else state
-    tensors = {name: t.detach() for name, t in state.items()}
-    return {
-        name.removeprefix("module."): (t.float() if t.is_floating_point() else t).numpy()
-        for name, t in tensors.items()
-    }
-
-
-def _safetensors(path):
-    """The format: 8 bytes of header length, a JSON header, then the tensors' bytes."""
-    data = path.read_bytes()
-    length = int.from_bytes(data[:8], "little")
-    header, body = json.loads(data[8 : 8 + length]), memoryview(data)[8 + length :]
-    header.pop("__metadata__", None)
-    tensors = {}
-    for name, entry in header.items():
-        start, end = entry["data_offsets"]
-        if entry["dtype"] == BFLOAT16:
-            array = (np.frombuffer(body[start:end], "<u2").astype(np.uint32) << 16).view(np.float32)
-        else:
-            array = np.frombuffer(body[start:end], SAFETENSORS[entry["dtype"]])
-        tensors[name] = array.reshape(entry["shape"])
-    return tensors
+COUNTERS = {"num_batches_tracked", "n_averaged"}  # of training, not of the network
 
 
 def copy(model, checkpoint, renames=()):
@@ -129,13 +48,13 @@ def copy(model, checkpoint, renames=()):
     for key in checkpoint:
         module, part = _split(key)
         name = _renamed(module, renames)
-        if name is not None and part != "num_batches_tracked":
+        if name is not None and not COUNTERS & {part, key}:
             modules.setdefault(name, {})[part] = key
     targets = {layer.name: layer for layer in model.layers if layer.weights}
     dropped = [
         name
         for name in _heads(model)
-        if _classes(modules.get(name), checkpoint) not in (None, targets[name].units)
+        if _classes(modules.get(name), checkpoint) not in (None, _width(targets[name]))
     ]
     for name in dropped:
         modules.pop(name, None)
@@ -144,7 +63,7 @@ def copy(model, checkpoint, renames=()):
     if missing or extra:
         raise WeightsError(
             f"the checkpoint does not fit {model.name}: it lacks "
-            f"{few(missing)}, and has no place for {few(extra)}"
+            f"{few(missing)}, and has no place for {few(extra)}{_fits(checkpoint, model)}"
         )
     for name, layer in targets.items():
         parts = modules[name]
@@ -158,7 +77,10 @@ def copy(model, checkpoint, renames=()):
                 raise WeightsError(
                     f"{name} wants {tuple(weight.shape)}, the checkpoint has {array.shape}: its "
                     f"{key}, in Keras' order, does not fit {model.name} of this size"
+                    + _fits(checkpoint, model)
                 )
+            if not np.isfinite(array).all():
+                raise WeightsError(f"the checkpoint's {key} holds numbers that are not finite")
         layer.set_weights(arrays)
     return dropped
 
@@ -199,10 +121,47 @@ def pixels(checkpoint, name):
         raise WeightsError(str(error)) from error
 
 
+def head_layers(model):
+    """Names of the last layers with weights before each output: what tells classes apart."""
+    found, waiting = set(), [output._keras_history.operation for output in model.outputs]
+    while waiting:
+        operation = waiting.pop()
+        if getattr(operation, "weights", None):
+            found.add(operation.name)
+        else:
+            inputs = [tensor for node in operation._inbound_nodes for tensor in node.input_tensors]
+            waiting += [tensor._keras_history.operation for tensor in inputs]
+    return found
+
+
 def _heads(model):
-    """Names of the layers whose output is an output of the model, where these are dense."""
-    operations = [output._keras_history.operation for output in model.outputs]
-    return [layer.name for layer in operations if isinstance(layer, keras.layers.Dense)]
+    """Those of `head_layers` that have an output a class; LeNet-5's distances have no weights."""
+    classes = model.outputs[0].shape[-1]
+    return [name for name in head_layers(model) if _width(model.get_layer(name)) == classes]
+
+
+def _width(layer):
+    return layer.weights[0].shape[-1]
+
+
+def _fits(checkpoint, model):
+    """The end of a sentence: the networks that have as many weights as a checkpoint."""
+    from keras_cnns.registry import VARIANTS
+
+    kept = {key: np.asarray(array) for key, array in checkpoint.items()
+            if not COUNTERS & {key, key.rpartition(".")[2]} and "running_" not in key}  # fmt: skip
+    total = sum(array.size for array in kept.values())
+    # What may be its head, as (classes, features), each class with a bias.
+    heads = {a.shape[:2] for a in kept.values() if a.ndim > 1 and a.shape[2:] in ((), (1, 1))}
+    names = [
+        v.name
+        for v in VARIANTS.values()
+        if v.params == total
+        or any(v.params + (out - v.classes) * (size + 1) == total for out, size in heads)
+    ]
+    if model.name in names:
+        return f"; it has as many weights as {model.name}, under other names"
+    return f"; it has as many weights as {' or '.join(names[:3])}" if names else ""
 
 
 def _classes(parts, checkpoint):
@@ -246,18 +205,27 @@ def _keras_layout(layer, array):
         return array.reshape(-1, array.shape[-1])  # torch: (1, positions, channels)
     if type(layer).__name__ == "Conv2D":  # a line's convolution, or a dense layer on 1x1 pixels
         array = array.reshape(*array.shape, *(1,) * (4 - array.ndim)) if array.ndim > 1 else array
-    if array.shape[2:] == (1, 1) and type(layer).__name__ == "Dense":
-        array = array[:, :, 0, 0]  # some references classify by a 1x1 convolution
+    if array.ndim == 4 and type(layer).__name__ == "Dense":
+        # Some references have a convolution of 1x1 in its place, or of the whole map.
+        source = _before(layer)
+        whole = source.input.shape[1:3] if isinstance(source, keras.layers.Flatten) else (1, 1)
+        array = array.reshape(len(array), -1) if array.shape[2:] in (whole, (1, 1)) else array
     if array.ndim == 4:
         return array.transpose(2, 3, 1, 0)
     if array.ndim == 1:
         return array
-    source = layer.input._keras_history.operation
-    while isinstance(source, keras.layers.Dropout):
-        source = source.input._keras_history.operation
+    source = _before(layer)
     flat = isinstance(source, keras.layers.Flatten)
     if flat and array.shape[1:] == (math.prod(source.input.shape[1:]),):  # torch: channels first
         height, width, channels = source.input.shape[1:]
         array = array.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
         array = array.reshape(-1, height * width * channels)
     return array.T
+
+
+def _before(layer):
+    """What a layer reads from, dropout passed over."""
+    source = layer.input._keras_history.operation
+    while isinstance(source, keras.layers.Dropout):
+        source = source.input._keras_history.operation
+    return source

@@ -18,7 +18,8 @@ ALLOWED = {
     "keras_cnns/derived.py": {"keras_cnns"},
     "keras_cnns/lazy.py": {"keras"},
     "keras_cnns/complexity.py": {"keras_cnns"},
-    "keras_cnns/weights.py": {"keras_cnns", "numpy", "torch"},
+    "keras_cnns/weights.py": {"keras_cnns", "numpy"},
+    "keras_cnns/weights_files.py": {"keras_cnns", "numpy", "torch"},
     # The mathematics runs on any backend; only what trains it reads images.
     "keras_cnns/explore/hypernetwork.py": {"keras_cnns", "keras"},
     "keras_cnns/explore/neural_process.py": {"keras"},

@@ -73,17 +73,26 @@ B1_RENAMES = (
     ("^classifier_1$", "classifier"),
 )
 # timm's first stage is the separable convolution.
+TIMM_STAGES = (
+    *((f"^blocks_{i + 1}_", f"stage_{i}_") for i in range(6)),
+    (r"^(stage.*)_conv_pw$", r"\1_0_0"), (r"^(stage.*)_bn1$", r"\1_0_1"),
+    (r"^(stage.*)_conv_dw$", r"\1_1_0"), (r"^(stage.*)_bn2$", r"\1_1_1"),
+)  # fmt: skip
+UNGATED = (r"_conv_pwl$", "_2_0"), (r"_bn3$", "_2_1")
+B1_RENAMES += (
+    ("^conv_stem$", "layers_0"), ("^bn1$", "layers_1"),
+    ("^blocks_0_0_conv_dw$", "layers_3"), ("^blocks_0_0_bn1$", "layers_4"),
+    ("^blocks_0_0_conv_pw$", "layers_6"), ("^blocks_0_0_bn2$", "layers_7"),
+    *TIMM_STAGES, *UNGATED, ("^conv_head$", "layers_14"), ("^bn2$", "layers_15"),
+)  # fmt: skip
 A1_NAMES = (("conv_stem", "bn1"), ("look", "look_bn"), ("mix", "mix_bn"), "stage_{}_{}",
             ("conv_head", "bn2"))  # fmt: skip
 A1_RENAMES = (
     ("^blocks_0_0_conv_dw$", "look"), ("^blocks_0_0_bn1$", "look_bn"),
     ("^blocks_0_0_conv_pw$", "mix"), ("^blocks_0_0_bn2$", "mix_bn"),
-    *((f"^blocks_{i + 1}_", f"stage_{i}_") for i in range(6)),
-    (r"^(stage.*)_conv_pw$", r"\1_0_0"), (r"^(stage.*)_bn1$", r"\1_0_1"),
-    (r"^(stage.*)_conv_dw$", r"\1_1_0"), (r"^(stage.*)_bn2$", r"\1_1_1"),
-    (r"_se_conv_", "_2_"),
+    *TIMM_STAGES, (r"_se_conv_", "_2_"),
     (r"^(stage_[134].*)_conv_pwl$", r"\1_3_0"), (r"^(stage_[134].*)_bn3$", r"\1_3_1"),
-    (r"_conv_pwl$", "_2_0"), (r"_bn3$", "_2_1"),
+    *UNGATED,
 )  # fmt: skip
 
 paper = {"paper": "arXiv:1807.11626", "year": 2018, "stages": 8}

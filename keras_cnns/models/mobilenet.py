@@ -238,7 +238,18 @@ variant("mobilenet_v1_0.25", 470_072, 41_030_272, alpha=0.25)
 variant("mobilenet_v1_1.0_small", 3_217_226, 175_556_608, alpha=1.0, small=True)
 variant("mobilenet_v1_0.25_small", 215_642, 12_038_656, alpha=0.25, small=True)
 
-variant = register(mobilenet_v2, paper="arXiv:1801.04381", year=2018, stages=7)
+# timm's names, which count blocks in each stage; torchvision's are ours.
+STARTS = [1 + sum(depth for _, _, depth, _ in V2[:stage]) for stage in range(len(V2))]
+TIMM = (
+    ("^conv_stem$", "features_0_0"), ("^bn1$", "features_0_1"),
+    ("^conv_head$", "features_18_0"), ("^bn2$", "features_18_1"),
+    ("^blocks_0_0_conv_dw$", "features_1_conv_0_0"), ("^blocks_0_0_bn1$", "features_1_conv_0_1"),
+    ("^blocks_0_0_conv_pw$", "features_1_conv_1"), ("^blocks_0_0_bn2$", "features_1_conv_2"),
+    (r"^blocks_(\d)_(\d)_", lambda m: f"features_{STARTS[int(m[1])] + int(m[2])}_conv_"),
+    ("_conv_pw$", "_0_0"), ("_bn1$", "_0_1"), ("_conv_dw$", "_1_0"), ("_bn2$", "_1_1"),
+    ("_conv_pwl$", "_2"), ("_bn3$", "_3"), ("^classifier$", "classifier_1"),
+)  # fmt: skip
+variant = register(mobilenet_v2, paper="arXiv:1801.04381", year=2018, stages=7, renames=TIMM)
 variant("mobilenet_v2", 3_504_872, 300_774_272)
 variant("mobilenet_v2_small", 2_236_682, 87_976_448, small=True)
 

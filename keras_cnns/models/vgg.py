@@ -52,7 +52,14 @@ def vgg(x, *, depths, batch_norm=False, small=False, classes, widths):
 
 
 A, B, D, E = (1, 1, 2, 2, 2), (2, 2, 2, 2, 2), (2, 2, 3, 3, 3), (2, 2, 4, 4, 4)
-variant = register(vgg, paper="arXiv:1409.1556", year=2014, stages=5, smallest=32)
+# timm's names; torchvision's are ours.
+TIMM = (
+    ("^pre_logits_fc1$", "classifier_0"), ("^pre_logits_fc2$", "classifier_3"),
+    ("^head_fc$", "classifier_6"),
+)  # fmt: skip
+variant = register(
+    vgg, paper="arXiv:1409.1556", year=2014, stages=5, smallest=32, renames=TIMM
+)  # fmt: skip
 variant("vgg11", 132_863_336, 7_609_090_048, depths=A)
 variant("vgg13", 133_047_848, 11_308_466_176, depths=B)
 variant("vgg16", 138_357_544, 15_470_264_320, depths=D)

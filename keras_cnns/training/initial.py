@@ -53,7 +53,7 @@ class Initial:
         if self.model is None:
             return weights.copy(model, self.checkpoint, self.variant.renames)
         given, wanted = _with_weights(self.model), _with_weights(model)
-        spared = head_layers(model) if _classes(self.model) != _classes(model) else set()
+        spared = weights.head_layers(model) if _classes(self.model) != _classes(model) else set()
         other = [n for n in wanted if n in given and _shapes(wanted[n]) != _shapes(given[n])]
         missing = [name for name in wanted if name not in given]
         if faults := [
@@ -111,16 +111,3 @@ def _auxiliary(model):
         return set()
     served = keras.Model(model.inputs, model.outputs[0])
     return _with_weights(model).keys() - {layer.name for layer in served.layers}
-
-
-def head_layers(model):
-    """Names of the last layers with weights before each output: what tells classes apart."""
-    found, waiting = set(), [output._keras_history.operation for output in model.outputs]
-    while waiting:
-        operation = waiting.pop()
-        if getattr(operation, "weights", None):
-            found.add(operation.name)
-        else:
-            inputs = [tensor for node in operation._inbound_nodes for tensor in node.input_tensors]
-            waiting += [tensor._keras_history.operation for tensor in inputs]
-    return found

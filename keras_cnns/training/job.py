@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from keras_cnns import registry
+from keras_cnns import registry, weights
 from keras_cnns.training import devices, losses, norms, optimization
 from keras_cnns.training.engine import Engine
-from keras_cnns.training.initial import Initial, head_layers
+from keras_cnns.training.initial import Initial
 from pipelines import dataset
 from pipelines import recipes as augmentations
 from pipelines.errors import UserError
@@ -147,7 +147,7 @@ class Job:
         return engine
 
     def _freeze(self, phase):
-        heads = head_layers(self.model)
+        heads = weights.head_layers(self.model)
         frozen = self.settings.finetune.freeze_norms
         for layer in self.model.layers:
             is_norm = isinstance(layer, keras.layers.BatchNormalization)
