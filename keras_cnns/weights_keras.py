@@ -19,6 +19,7 @@ from keras_cnns.lazy import keras
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 CAFFE = ((1.0, 1.0, 1.0), (-123.68, -116.779, -103.939))  # (scale, offset), red first
 SIGNED = (1 / 127.5, -1.0)
+TRAINING = ("optimizer",)  # what a compiled model's file holds beside its layers
 TORCH = None  # as the variant says
 
 
@@ -50,7 +51,7 @@ def read(path):
     import h5py
 
     path = Path(path)
-    if path.suffix == ".keras":
+    if path.suffix.lower() == ".keras":
         content = _member(path)
         with h5py.File(io.BytesIO(content), "r") as file:
             return _layers(file, len(content))
@@ -80,13 +81,13 @@ def _layers(file, limit):
             if arrays:
                 found[name] = arrays
         return found
-    _walk(file, found, limit)
+    _walk(file, found, limit, skip=TRAINING)
     return found
 
 
-def _walk(group, found, limit):
+def _walk(group, found, limit, skip=()):
     """Collect every "vars" group, which bears the name of its layer."""
-    for key in group:
+    for key in (key for key in group if key not in skip):
         child = _hard(group, key)
         if key == "vars" and len(child):
             places = sorted(child, key=int)

@@ -61,11 +61,18 @@ def as_keras_2(model, path):
                 group.create_dataset(place, data=weight)
 
 
+def compiled(model, path):
+    """Save a model with its optimizer, as a training leaves it."""
+    model.compile("adam", "mse")
+    model.save(path)
+
+
 SAVERS = {
     "old.h5": as_keras_2,
     "new.weights.h5": lambda model, path: model.save_weights(path),
     "whole.h5": lambda model, path: model.save(path),
     "whole.keras": lambda model, path: model.save(path),
+    "compiled.keras": compiled,
 }
 
 

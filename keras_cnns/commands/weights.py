@@ -5,7 +5,9 @@ from pipelines import cli
 
 def flags(parser):
     parser.add_argument("name", metavar="NAME", help="a network of `list`")
-    parser.add_argument("file", metavar="FILE", help=".safetensors, .npz or .pth of torch names")
+    parser.add_argument(
+        "file", metavar="FILE", help=".safetensors, .npz or .pth of torch names, .h5 or .keras"
+    )
     parser.add_argument("--out", required=True, metavar="RUN", help="a new folder for the model")
     parser.add_argument("--classes", type=int, metavar="N", help="default: those of the file")
     parser.add_argument("--labels", metavar="FILE", help="class names, a line each, in its order")
