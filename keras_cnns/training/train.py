@@ -92,6 +92,8 @@ def _resume(out, config, changes, named, bar):
         return run.metrics(out)
     settings, source = _begun(out, config, changes, named)
     fresh = not Checkpoints(out / CHECKPOINTS).steps()
+    if fresh:
+        progress.say(f"{out} has no checkpoint: the training begins at its first step")
     job = Job(config["model"], source, settings, pixels=config.get("pixels"), fill=fresh)
     if not job.chief:
         return _follow(job, out, config)
