@@ -212,6 +212,19 @@ def _converted(kind, value):
     return kind(value)
 
 
+def asked(args, settings):
+    """{knob: text} of the flags and the key=value words that the user gave.
+
+    Raises:
+        UserError: of `key_values`; a flag and a word that say different things of one knob.
+    """
+    flags, words = given(args, settings), key_values(args.settings)
+    for name, value in flags.items():
+        if words.get(name, value) != value:
+            raise UserError(f"{name} is given twice, as {value} and {words[name]}; leave one out")
+    return flags | words
+
+
 def key_values(pairs):
     """Return {key: text} of words such as "learning_rate=0.01".
 

@@ -113,3 +113,16 @@ def test_a_word_without_equals_is_refused():
     assert settings.key_values(["a=b=c"]) == {"a": "b=c"}
     with pytest.raises(UserError, match="key=value"):
         settings.key_values(["epochs"])
+
+
+def test_a_setting_that_is_said_twice_in_different_ways_is_refused():
+    for pairs, flag, message in (
+        (["epochs=1", "epochs=2"], None, "epochs is given twice, as 1 and 2"),
+        (["epochs=1"], "2", "epochs is given twice, as 2 and 1"),
+        (["momentum=0.5", "optimizer.momentum=0.6"], None, "are the same setting"),
+    ):
+        args = argparse.Namespace(settings=pairs, epochs=flag)
+        with pytest.raises(UserError, match=message):
+            settings.resolve(Training(), settings.asked(args, Training))
+    args = argparse.Namespace(settings=["epochs=1", "epochs=1"], epochs="1")
+    assert settings.resolve(Training(), settings.asked(args, Training)).epochs == 1

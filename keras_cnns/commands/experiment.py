@@ -118,9 +118,9 @@ def _asked(args):
 
     from keras_cnns.training.recipes import Training
     from pipelines.commands.source import checks
-    from pipelines.settings import given, key_values
+    from pipelines.settings import asked
 
-    changes = given(args, Training) | key_values(args.settings)
+    changes = asked(args, Training)
     named = dataclasses.asdict(checks(args)) | {"data": args.data, "data_dir": args.data_dir}
     return changes, named
 

@@ -182,9 +182,9 @@ def _changes(args):
     """{setting: value} of flags and key=value words."""
     from keras_cnns import found
     from keras_cnns.training.recipes import Training
-    from pipelines.settings import given, key_values
+    from pipelines.settings import asked
 
-    changes = given(args, Training) | key_values(args.settings)
+    changes = asked(args, Training)
     if changes.get("widths"):
         size = found.read(changes["widths"]).get("image_size")
         changes = ({"image_size": size} if size else {}) | changes
