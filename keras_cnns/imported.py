@@ -37,11 +37,14 @@ def import_checkpoint(variant, checkpoint, classes, labels, file, out):
             f"there are {len(labels)} labels and {classes} classes; a file of labels has a "
             "line for each class, in the order of the network's outputs"
         )
+    height, width, channels = variant.input_shape
+    found = weights.channels(checkpoint, bare, variant.renames)
+    channels = found if found in (1, 3) else channels  # as many as the file's images have
     model = registry.build_for_pixels(
-        variant.name, classes, pixels=weights.pixels(checkpoint, bare.name)
-    )
+        variant.name, classes, (height, width, channels),
+        pixels=weights.pixels(checkpoint, bare.name),
+    )  # fmt: skip
     dropped = weights.copy(model, checkpoint, variant.renames)
-    height, _, channels = variant.input_shape
     config = {
         "model": variant.name,
         "weights": str(Path(file).absolute()),

@@ -9,7 +9,17 @@ from keras_cnns import weights_keras
 from keras_cnns.lazy import keras
 from keras_cnns.weights_files import UnsafeWeights, WeightsError, read
 
-__all__ = ["UnsafeWeights", "WeightsError", "copy", "few", "head_classes", "pixels", "read"]
+__all__ = [
+    "UnsafeWeights",
+    "WeightsError",
+    "channels",
+    "copy",
+    "few",
+    "head_classes",
+    "head_layers",
+    "pixels",
+    "read",
+]
 
 PARTS = {  # Keras' order of each layer's weights, under the names that torch gives them
     "Conv2D": ("weight", "bias"),
@@ -104,6 +114,18 @@ def head_classes(checkpoint, model, renames=()):
     return None
 
 
+def channels(checkpoint, model, renames=()):
+    """How many channels the images of a torch checkpoint have; None if it does not say."""
+    first = next(layer.name for layer in model.layers if layer.weights)
+    if isinstance(checkpoint, weights_keras.Layers):
+        return None
+    for key, array in checkpoint.items():
+        module, part = _split(key)
+        if part == "weight" and _renamed(module, renames) == first and array.ndim == 4:
+            return array.shape[1]
+    return None
+
+
 def pixels(checkpoint, name):
     """(scale, offset) of the pixels that a checkpoint was trained with; None, as the variant says.
 
@@ -159,8 +181,8 @@ def _fits(checkpoint, model):
         if v.params == total
         or any(v.params + (out - v.classes) * (size + 1) == total for out, size in heads)
     ]
-    if model.name in names:
-        return f"; it has as many weights as {model.name}, under other names"
+    if model.name in names:  # then its names are of another library, or its images of other size
+        return ""
     return f"; it has as many weights as {' or '.join(names[:3])}" if names else ""
 
 

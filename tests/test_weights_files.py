@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_cnns
+from export import models
 from keras_cnns import registry, weights
 from tests.test_import_weights import torch_like
 from tests.test_networks import lenet_checkpoint, safetensors
@@ -174,6 +175,21 @@ def test_lenet5_has_no_head_to_leave_out():
     assert weights.head_classes(checkpoint, registry.build("lenet5")) is None
     assert weights.copy(registry.build("lenet5"), checkpoint) == []
     assert weights.copy(model, checkpoint) == []
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_of_grey_or_colour_images_comes_in_as_it_is(channels, run, tmp_path):
+    tensors = torch_like(registry.build("resnet20_cifar", 4, (32, 32, channels)))
+    np.savez(tmp_path / "x.npz", **tensors)
+    status, output, errors = run(
+        "keras_cnns", "import-weights", "resnet20_cifar", tmp_path / "x.npz",
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert status == 0, errors
+    model = models.load_keras(tmp_path / "run" / "model.keras")
+    assert model.input_shape == (None, 32, 32, channels)
+    assert f"channels: {channels}" in (tmp_path / "run" / "config.yaml").read_text()
+    np.testing.assert_array_equal(model.get_layer("conv1").kernel, 1)
 
 
 @pytest.mark.parametrize("classes", [10, 7])

@@ -138,10 +138,28 @@ def inception_resnet(x, *, branches, depths, last=0, embedding=0, small=False, c
     return keras.layers.Dense(classes, name="classif")(x)
 
 
+# pytorchcv's names of v1.
+STEM_V1 = ("1a", "2a", "2b", "3b", "4a", "4b")
+PYTORCHCV = (
+    (r"^features_init_block_conv(\d)_", lambda m: f"conv2d_{STEM_V1[int(m[1]) - 1]}_"),
+    ("^features_stage2_unit1_branches_branch1_conv_list_conv1_", "mixed_6a_branch0_"),
+    ("^features_stage2_unit1_branches_", "mixed_6a_"),
+    ("^features_stage3_unit1_branches_", "mixed_7a_"), ("^features_stage3_unit7_", "block8_"),
+    (r"^features_stage1_unit(\d+)_", lambda m: f"repeat_{int(m[1]) - 1}_"),
+    (r"^features_stage([23])_unit(\d+)_", lambda m: f"repeat_{int(m[1]) - 1}_{int(m[2]) - 2}_"),
+    ("_branches_", "_"),
+    (r"_branch(\d)_conv_list_conv(\d)_", lambda m: f"_branch{int(m[1]) - 1}_{int(m[2]) - 1}_"),
+    (r"_branch(\d)_conv_(conv|bn)$", lambda m: f"_branch{int(m[1]) - 1}_{m[2]}"),
+    (r"^(repeat[_\d]*|block8)_conv$", r"\1_conv2d"),
+    ("^output_fc1$", "last_linear"), ("^output_bn$", "last_bn"), ("^output_fc2$", "classif"),
+)  # fmt: skip
 v1 = {"branches": V1, "depths": (5, 10, 5), "embedding": 512}
 v2 = {"branches": V2, "depths": (10, 20, 9), "last": 1536}
-variant = register(inception_resnet, paper="arXiv:1602.07261", year=2016, stages=4, **SIGNED)
+variant = register(
+    inception_resnet, paper="arXiv:1602.07261", year=2016, stages=4, renames=PYTORCHCV, **SIGNED
+)  # fmt: skip
 variant("inception_resnet_v1", 23_995_624, 6_308_235_360, **v1)
-variant("inception_resnet_v2", 55_843_464, 13_155_794_016, **v2)
 variant("inception_resnet_v1_small", 23_487_754, 1_018_232_832, **v1, **SMALL)
+variant = register(inception_resnet, paper="arXiv:1602.07261", year=2016, stages=4, **SIGNED)
+variant("inception_resnet_v2", 55_843_464, 13_155_794_016, **v2)
 variant("inception_resnet_v2_small", 54_321_834, 2_168_480_768, **v2, **SMALL)

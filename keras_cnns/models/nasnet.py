@@ -10,7 +10,7 @@ already: state 0 is the last output, state 1 the one before, 2 to 6 the sums. A 
 so are the lists and dicts that JSON and YAML read: a search mutates them, and the builder takes
 them as they are (`as_cell`). `nasnet_a_large` bears timm's layer names, `nasnet_a_mobile` is
 pytorchcv's nasnet_4a1056. A dilated convolution that strides is not dilated, since Keras has none
-that does both. ScheduledDropPath of training is left out.
+that does both. ScheduledDropPath and the auxiliary head of training are left out.
 """
 
 import difflib

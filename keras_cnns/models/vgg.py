@@ -3,7 +3,8 @@
 Simonyan and Zisserman 2014, Very Deep Convolutional Networks for Large-Scale Image Recognition,
 arXiv:1409.1556: configurations A, B, D and E of table 1. C, with its 1x1 convolutions, and A-LRN
 are left out. The _bn names normalize after every convolution, which the paper did not, as
-torchvision does.
+torchvision does. Its adaptive pooling to 7x7 is left out: it does nothing at 224 pixels, and at
+other sizes the first dense layer takes what there is.
 
 `_small`, for images of 32 to 64 pixels: the _bn network with the mean over the image in place of
 the hidden dense layers; 32 pixels end as 2 before the last pooling.
