@@ -11,6 +11,7 @@ import io
 import multiprocessing
 import os
 import resource
+import signal
 import statistics
 import tempfile
 import threading
@@ -284,7 +285,9 @@ def memory(*, count, cap):
             grown = ask.recv()
         except EOFError:  # it died of its cap
             grown = None
-        child.join()
+        finally:  # before its files go, also where we are stopped
+            child.kill()
+            child.join()
     width, height, _ = SIZES["large"]
     return {
         "images": count,
@@ -297,6 +300,7 @@ def memory(*, count, cap):
 
 
 def _stream(folder, count, cap, answer):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who ends it
     paths = np.array([os.path.join(folder, f"{i}.jpg") for i in range(FILES)], object)
     split = split_of(paths, lambda path: (Path(path).read_bytes(), 1, False))
     ours(split, recipes.RECIPES["inception"], 4 * peers.BATCH, workers=2)()  # threads, buffers

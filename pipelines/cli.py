@@ -51,6 +51,8 @@ def _run(prog, command, words):
     # TensorFlow's start-up lines and its deprecation warnings are not for our users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     interrupt.heard()  # of an earlier command in this process
+    answered.clear()
+    args = None
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, interrupt.stop) for number in numbers}
     try:
@@ -59,7 +61,8 @@ def _run(prog, command, words):
         module = importlib.import_module(command.module)
         parser = Parser(prog, description=command.help)
         module.flags(parser)
-        status = module.run(parser.parse_args(words)) or 0
+        args = parser.parse_args(words)
+        status = module.run(args) or 0
         interrupt.obey()
         return status
     except BaseException as error:
@@ -67,11 +70,13 @@ def _run(prog, command, words):
             # Native code that was calling Python back may have made another error of it.
             print(f"\n{prog}: stopped", file=sys.stderr)
             return _exit_code(error) or 128 + interrupt.received[0]
-        error = of_memory(error) or error
+        error = of_memory(error) or _explained(error)
         status = _exit_code(error)
         if status is None:
             raise
         print(f"{prog}: {_said(error)}", file=sys.stderr)
+        if getattr(args, "json", False) and not answered:
+            print_json({"error": str(_said(error)), "status": status})
         return status
     finally:
         for number, handler in before.items():
@@ -86,10 +91,19 @@ def _exit_code(error):
     return getattr(error, "exit_code", None)
 
 
+def _explained(error):
+    """The error, or what it comes of: images that are no longer those that were checked."""
+    stored = sys.modules.get("pipelines.sources.stored")
+    known = not isinstance(error, Exception) or hasattr(error, "exit_code")
+    return stored and not known and stored.changed_since() or error
+
+
 def _said(error):
     """One sentence; of a fault of the system's, the file and the reason."""
     if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}"
+        from pipelines.check.names import display
+
+        return f"{display(error.filename)}: {error.strerror.lower()}"
     return error
 
 
@@ -122,11 +136,16 @@ def next_commands(*lines):
         print(f"  {line}")
 
 
+answered = []  # what this command printed as JSON
+
+
 def print_json(value):
-    """Print one JSON object as the last line."""
+    """Print one JSON object as the last line, readable where the output takes every letter."""
     import json
 
-    print(json.dumps(value, ensure_ascii=False))
+    answered.append(value)
+    unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+    print(json.dumps(value, ensure_ascii=not unicode))
 
 
 def status(text):

@@ -22,7 +22,8 @@ from pipelines.errors import EnvironmentFault, UserError
 
 ENVIRONMENT = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR),
-    *(errno.EBUSY, errno.EIO),
+    *(errno.EBUSY, errno.EIO, errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO),
+    *(errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.ETIMEDOUT, errno.ENOTCONN),
 }
 NAMED = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR}  # no such name can be used
 SCRATCH = re.compile(r"\.keras-cnns-\d+-[a-z0-9_]{8}")
@@ -178,7 +179,12 @@ def write_json(path, value):
 def cache_folder():
     """Where what can be made again is kept: $XDG_CACHE_HOME/keras-cnns or ~/.cache/keras-cnns."""
     root = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(root if os.path.isabs(root) else "~/.cache").expanduser() / "keras-cnns"
+    return expanded(root if os.path.isabs(root) else "~/.cache") / "keras-cnns"
+
+
+def expanded(path):
+    """A path with ~ and ~user replaced, where such a user is known."""
+    return Path(os.path.expanduser(path))
 
 
 def claim(path, *, marker, owned, as_whole=False):
@@ -216,8 +222,17 @@ def claim(path, *, marker, owned, as_whole=False):
     parent = next(p for p in places if p.exists())
     if not parent.is_dir():
         raise UserError(f"{parent} is a file, so {path} cannot be made; name another --out")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise EnvironmentFault(f"{parent} cannot be written; name another --out")
+    _check_writable(parent)
+
+
+def _check_writable(folder):
+    """Refuse a folder in which nothing can be made; only trying tells, of /proc for one."""
+    try:
+        with scratch(folder):
+            pass
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise EnvironmentFault(f"{folder} cannot be written ({why}); name another --out") from None
 
 
 def check_picture(path):
@@ -225,9 +240,11 @@ def check_picture(path):
 
     Raises:
         UserError: another ending, a folder, or a folder that is not there.
+        EnvironmentFault: its folder cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".png" or path.is_dir():
         raise UserError(f"a picture is a .png file, not {path}")
     if not path.absolute().parent.is_dir():
         raise UserError(f"no folder {path.parent} to write {path.name} in")
+    _check_writable(path.absolute().parent)

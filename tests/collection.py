@@ -125,6 +125,23 @@ def bmp32():
     return b"BM" + struct.pack("<IHHI", 54 + len(body), 0, 0, 54) + info + body
 
 
+def tiff(pixels, bits, white_is_zero=False, real=False):
+    """A TIFF of one grey strip; levels under 16 bits are packed, most significant first."""
+    rows, width = pixels.shape
+    if real:
+        body = pixels.astype(f"<f{bits // 8}").tobytes()
+    elif bits == 16:
+        body = pixels.astype("<u2").tobytes()
+    else:
+        ones = pixels.ravel()[:, None].astype(int) >> np.arange(bits)[::-1] & 1
+        body = np.packbits(ones.astype(np.uint8)).tobytes()
+    tags = {256: width, 257: rows, 258: bits, 259: 1, 262: int(not white_is_zero), 273: 0, 277: 1,
+            278: rows, 279: len(body), 339: 3 if real else 1}  # fmt: skip
+    tags[273] = 8 + 2 + 12 * len(tags) + 4
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + body
+
+
 def scarred():
     """A JPEG with 64 zero bytes in the middle of its data."""
     data = bytearray(jpeg(NOISE))
@@ -136,6 +153,15 @@ def gif(*frames, **options):
     return saved(frames[0], "GIF", save_all=True, append_images=list(frames[1:]), **options)
 
 
+PNG = saved(NOISE, "PNG")
+
+
+def before_picture(*chunks):
+    """A PNG with further chunks before its picture."""
+    return PNG[:33] + b"".join(chunk(*c) for c in chunks) + PNG[33:]
+
+
+LONG_TEXT = (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**21)))  # more than Pillow unpacks
 EXIF_6 = struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 274, 3, 1, 6, 0)
 EXACT, LOSSY = 0, 6
 GOOD = {
@@ -180,6 +206,13 @@ GOOD = {
     "png, animated": (saved(FRAMES[0].resize((9, 9)), "PNG", save_all=True, append_images=FRAMES),
                       np.full((9, 9, 3), (255, 0, 0)), EXACT, ("animated", "blank")),
     "png, trailing bytes": (saved(NOISE, "PNG") + b"more", NOISE, EXACT, ()),
+    "png, long text": (before_picture(LONG_TEXT), NOISE, EXACT, ()),
+    "png, EXIF of no meaning": (before_picture((b"eXIf", b"?")), NOISE, EXACT, ()),
+    "png, EXIF 6 and long text": (
+        before_picture(LONG_TEXT, (b"eXIf", EXIF_6)), np.rot90(NOISE, 3), EXACT, ()),
+    "png, transparent all over": (
+        saved(np.concatenate([NOISE, np.zeros_like(NOISE[..., :1])], -1), "PNG"),
+        np.full_like(NOISE, 255), EXACT, ("blank",)),
     "webp": (saved(NOISE, "WEBP", lossless=True), NOISE, EXACT, ()),
     "webp, lossy": (saved(PICTURE, "WEBP", quality=95), PICTURE, 14, ()),
     "webp, alpha": (saved(RGBA, "WEBP", lossless=True, exact=True), on_white(RGBA), 1, ()),
@@ -201,6 +234,11 @@ GOOD = {
     "tiff, CMYK": (saved(Image.fromarray(CMYK, "CMYK"), "TIFF"), FROM_CMYK, 1, ()),
     "tiff, 16-bit grey": (saved(Image.fromarray(DEEP[..., 0]), "TIFF"),
                           np.repeat(DEEP[..., :1] >> 8, 3, -1), EXACT, ()),
+    "tiff, 12-bit grey": (tiff(DEEP[..., 0] >> 4, 12), np.repeat(DEEP[..., :1] >> 8, 3, -1),
+                          EXACT, ()),
+    "tiff, 16-bit grey, white is 0": (tiff(DEEP[..., 0], 16, white_is_zero=True),
+                                      np.repeat(65535 - DEEP[..., :1] >> 8, 3, -1), EXACT, ()),
+    "tiff, places of 64 bits": (saved(NOISE, "TIFF", big_tiff=True), NOISE, EXACT, ()),
     "tiff, alpha": (saved(RGBA, "TIFF"), on_white(RGBA), 1, ()),
     "tiff, EXIF 6": (*turned(6, "TIFF"), EXACT, ()),
     "tiff, two pages": (saved(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:]), RED,
@@ -236,7 +274,6 @@ def flipped(data, at):
 
 
 NOISY = jpeg(NOISE)
-PNG = saved(NOISE, "PNG")
 WEBP = saved(NOISE, "WEBP", lossless=True)
 BAD = {
     "empty": (b"", "empty"),
@@ -268,6 +305,7 @@ BAD = {
     "bmp, half": (saved(NOISE, "BMP")[:3000], "damaged"),
     "tiff, half": (saved(NOISE, "TIFF")[:3000], "damaged"),
     "tiff, real numbers": (saved(Image.fromarray(np.ones((9, 9), np.float32)), "TIFF"), "form"),
+    "tiff, real numbers of 64 bits": (tiff(np.ones((9, 9)), 64, real=True), "form"),
     "tiff, thumbnail of a raw file": (saved(NOISE, "TIFF", tiffinfo=THUMB), "form"),
     "html": (b"<!DOCTYPE html><html>not found</html>", "foreign"),
     "html after a line": (b"\n\n  <HTML><body>404</body>", "foreign"),
@@ -286,5 +324,11 @@ BAD = {
     "git lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "foreign"),
     "text": ("not found: naïve\n".encode(), "foreign"),
     "json": (b'{"error": 404}', "foreign"),
+    "netpbm": (saved(NOISE, "PPM"), "foreign"),
+    "tga": (saved(NOISE, "TGA"), "foreign"),
+    "icon": (saved(NOISE, "ICO"), "foreign"),
+    "sound": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(50), "foreign"),
+    "image copied as text": (PNG.replace(b"\r\n", b"\n"), "foreign"),
+    "text, UTF-16": ("not found".encode("utf-16"), "foreign"),
     "random": (np.random.default_rng(1).bytes(500), "unknown"),
 }  # fmt: skip

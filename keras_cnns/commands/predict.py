@@ -50,13 +50,13 @@ def _files(words):
     """Image files that are named, and those right inside folders that are named."""
     import os
 
-    from pipelines.check import EXTENSIONS, display, find_image
+    from pipelines.check import EXTENSIONS, display, find_file
     from pipelines.errors import UserError
 
     images = []
     for word in words:
         if not os.path.isdir(word):
-            find_image(word)
+            find_file(word)
             images.append(word)
             continue
         found = sorted(

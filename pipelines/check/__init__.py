@@ -13,12 +13,12 @@ from pipelines.check.cache import Cache, stamp
 from pipelines.check.children import SECONDS, Died, shared
 from pipelines.check.facts import Fault, ImageFacts
 from pipelines.check.findings import BadSource, Findings
-from pipelines.check.names import display, find_image, shell
+from pipelines.check.names import display, find_file, shell
 from pipelines.settings import knob
 
 __all__ = [
     "EXTENSIONS", "BadSource", "Checks", "Fault", "Findings", "ImageFacts", "Place",
-    "display", "find_image", "inspect_all", "inspect_each", "shell",
+    "display", "find_file", "inspect_all", "inspect_each", "shell",
 ]  # fmt: skip
 
 JPEG = (".jpg", ".jpeg", ".jfif", ".jpe")

@@ -21,6 +21,7 @@ from pipelines.check.nursery import receive, send
 from pipelines.errors import EnvironmentFault
 
 SECONDS = 60  # for one file; then it is taken for one that never ends
+AT_ONCE = 0.5  # seconds that the nursery has to end; whoever pressed Ctrl-C waits
 AHEAD = 8  # items that a worker is given before it has answered
 ROOT = Path(__file__).parents[2]
 
@@ -148,8 +149,8 @@ class Children:
             self.control = None
         if self.nursery is not None:
             try:
-                self.nursery.wait(5)
-            except subprocess.TimeoutExpired:
+                self.nursery.wait(AT_ONCE)
+            except subprocess.TimeoutExpired:  # it imports TensorFlow, and has no workers yet
                 os.killpg(self.nursery.pid, signal.SIGKILL)
                 self.nursery.wait()
             self.nursery = None

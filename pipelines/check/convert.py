@@ -17,6 +17,7 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 GREY = ("1", "L", "LA", "La", *DEEP)
 REFUSED = {"F": "its pixels are real numbers"}
+BITS, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF 6.0, and a value
 
 
 def plain(data, form):
@@ -50,20 +51,30 @@ def _flat(image, data):
     if image.mode in REFUSED:
         raise ValueError(REFUSED[image.mode])
     if image.mode in DEEP:
-        levels = np.asarray(image).astype(np.int64)
-        if levels.min() < 0 or levels.max() > 65535:
-            raise ValueError("its pixels have more than 16 bits")
-        return Image.fromarray((levels >> 8).astype(np.uint8))
+        return Image.fromarray(_upper_8_bits(image))
     if image.mode == "CMYK" and image.format == "JPEG" and not says_adobe(data):
         # Pillow takes every CMYK JPEG for one of Adobe's, which are stored inverted.
         image = Image.fromarray(255 - np.asarray(image), "CMYK")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        pixels = np.asarray(image).astype(np.float32)
-        colour, alpha = pixels[..., :3], pixels[..., 3:] / 255
-        on_white = np.round(colour * alpha + 255 * (1 - alpha))
-        return Image.fromarray(on_white.astype(np.uint8))
+        pixels = np.asarray(image).astype(np.uint16)  # which holds 255 * 255, at half of a float
+        colour, alpha = pixels[..., :3], pixels[..., 3:]
+        return Image.fromarray(
+            ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+        )
     return image.convert("L" if image.mode in GREY else "RGB")
+
+
+def _upper_8_bits(image):
+    """The levels of a grey image of more than 8 bits; Pillow leaves TIFF's as they are stored."""
+    tags = getattr(image, "tag_v2", {})
+    bits = min(16, tags.get(BITS, (16,))[0])
+    levels = np.asarray(image).astype(np.int64)
+    if levels.min() < 0 or levels.max() >= 2**bits:
+        raise ValueError(f"its pixels have more than {bits} bits")
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        levels = 2**bits - 1 - levels
+    return (levels >> bits - 8).astype(np.uint8)
 
 
 def to_png(image):

@@ -5,13 +5,16 @@ those of training: libjpeg-turbo for JPEG, in strict mode, which alone says that
 TensorFlow's for PNG and WebP; Pillow for what is converted.
 """
 
+import contextlib
 import dataclasses
 import hashlib
+import io
 import os
 import stat
 import struct
 
 import numpy as np
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from pipelines.check import convert, jpeg, png
 from pipelines.check.facts import AS_IS, CONVERT, MEND, Fault, ImageFacts
@@ -89,6 +92,8 @@ def _no_image(data):
 def _short(error):
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
+    if isinstance(error, UnidentifiedImageError):
+        return "its header makes no sense"
     lines = str(error).strip().splitlines() or [""]
     text = lines[0].split("} ")[-1].split(" [Op:")[0]  # without TensorFlow's {{...}} preamble
     return text.rstrip(".")[:80] or type(error).__name__
@@ -99,13 +104,29 @@ def _cap(width, height, megapixels):
         raise Fault("huge", width=width, height=height, limit=megapixels)
 
 
-def _orientation(exif):
-    found = exif.get(ORIENTATION, 1)
-    return found if found in range(1, 9) else 1
+def _orientation(data, exif=b""):
+    """What a file says of its orientation, 1..8; 1 where what it says makes no sense.
+
+    Args:
+        exif: the EXIF data alone, where they are known, should Pillow stumble over the rest.
+    """
+    for read in (lambda: convert.open_image(data).getexif(), lambda: _loaded(exif)):
+        with contextlib.suppress(Exception):  # the picture may be whole all the same
+            found = read().get(ORIENTATION, 1)
+            return found if found in range(1, 9) else 1
+    return 1
+
+
+def _loaded(exif):
+    found = Image.Exif()
+    found.load(bytes(exif))
+    return found
 
 
 def _blank(pixels):
     """Whether all pixels are the same; most images are not, which a few of them show."""
+    if pixels.shape[-1] == 4 and not pixels[..., 3].any():  # what is under it nobody sees
+        return True
     few = pixels[:: max(1, len(pixels) // 16), :: max(1, pixels.shape[1] // 16)]
     first = pixels[0, 0]
     return bool((few == first).all() and (pixels == first).all()) and pixels.shape[:2] != (1, 1)
@@ -126,7 +147,7 @@ def _jpeg(data, megapixels):
     except ValueError as error:
         form, pixels = _mended(data, marker, space, form, error)
         warnings = ("no_end",) if form == MEND else ("scan",)
-    orientation = _orientation(convert.open_image(data).getexif())
+    orientation = _orientation(data)
     grey = channels == 1
     if form == CONVERT:
         _same_size(convert.first_frame(data), width, height)
@@ -170,7 +191,7 @@ def _png(data, megapixels):
         raise ValueError("its palette is missing")
     alpha = colour in png.WITH_ALPHA or b"tRNS" in found
     spoken = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"} & found.keys()  # where EXIF can stand
-    orientation = _orientation(convert.open_image(data).getexif()) if spoken else 1
+    orientation = _orientation(data, found.get(b"eXIf", b"")) if spoken else 1
     pixels = _tensorflow(data, 4 if alpha else 3)
     warnings = ("animated",) if b"acTL" in found and _frames(found[b"acTL"]) > 1 else ()
     facts = {"orientation": orientation, "grey": colour in png.GREY, "alpha": alpha}
@@ -188,8 +209,20 @@ def _webp(data, megapixels):
         return _converted(data, megapixels)  # TensorFlow must never see it
     alpha = image.mode == "RGBA"
     pixels = _tensorflow(data, 4 if alpha else 3)
-    orientation = _orientation(image.getexif())
+    orientation = _orientation(data)
     return *image.size, {"orientation": orientation, "grey": False, "alpha": alpha}, pixels
+
+
+def _tiff(data, megapixels):
+    try:
+        return _converted(data, megapixels)
+    except UnidentifiedImageError as error:
+        try:
+            TiffImagePlugin.TiffImageFile(io.BytesIO(data))  # which says why
+        except SyntaxError as reason:
+            if "unknown pixel mode" in str(reason):
+                raise Fault("form", kind="TIFF", why="pixels of an unusual kind") from None
+        raise error
 
 
 def _converted(data, megapixels):
@@ -231,7 +264,7 @@ LOOKS = {
     "WEBP": _webp,
     "GIF": _converted,
     "BMP": _converted,
-    "TIFF": _converted,
+    "TIFF": _tiff,
 }
 
 

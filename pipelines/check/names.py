@@ -37,8 +37,8 @@ def near_path(path, names):
     return display(did_you_mean(path.name, names, f"{path.parent}{os.sep}"))
 
 
-def find_image(path):
-    """Refuse an image that is not there, with its near misses.
+def find_file(path):
+    """Refuse a file that is not there, with its near misses.
 
     Raises:
         UserError: there is no such file.
@@ -46,6 +46,6 @@ def find_image(path):
     path = Path(path)
     if not path.is_file():
         folder = path.parent
-        near = [p.name for p in folder.iterdir()] if folder.is_dir() else []
-        what = "is a folder" if path.is_dir() else "is not there"
+        near = [p.name for p in folder.iterdir() if p != path] if folder.is_dir() else []
+        what = "is a folder" if path.is_dir() else "is no file" if path.exists() else "is not there"
         raise UserError(f"{display(path)} {what}; {near_path(path, near)}")

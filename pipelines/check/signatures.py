@@ -8,9 +8,10 @@ IMAGES = (  # what can be used: (pattern of the first bytes, format as Pillow ca
     (rb"GIF8[79]a", "GIF"),
     (rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", "BMP"),
     (rb"RIFF....WEBP", "WEBP"),
-    (rb"II\*\0|MM\0\*", "TIFF"),
+    (rb"II[*+]\0|MM\0[*+]", "TIFF"),  # + where places have 64 bits
 )
 AS_JPEG, UNPACK = "; save it as JPEG", "; unpack it"
+RARE = "an image of another kind (DDS, EXR, QOI, ...)"
 TEXT = rb"(\xef\xbb\xbf)?\s*"  # a byte order mark, blanks
 COMMENT = rb"(<!--.*?-->\s*)?"
 SVG = TEXT + rb"(<\?xml[^<]*)?" + COMMENT + rb"(<!doctype svg[^>]*>\s*)?<svg"
@@ -23,10 +24,23 @@ FOREIGN = (  # what people rename to .jpg: (pattern, what it is, what to do)
     (rb"\0\0\0\x0cjP  |\xffO\xffQ", "a JPEG 2000 image", AS_JPEG),
     (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL image", AS_JPEG),
     (rb"8BPS", "a Photoshop file", AS_JPEG),
-    (rb"\0\0[\x01\x02]\0", "an icon or cursor", "; save it as PNG"),
+    (rb"\0\0[\x01\x02]\0(?!\0\0)|icns", "an icon or cursor", "; save it as PNG"),
+    (rb".[\0\x01][\x01-\x03\x09-\x0b]\0{5}", "a TGA image", AS_JPEG),
+    (rb"P[1-7]\s+(#[^\n]*\n\s*)*\d", "a Netpbm image (PPM, PGM, ...)", AS_JPEG),
+    (rb"\x0a[\0-\x05]\x01[\x01\x02\x04\x08]", "a PCX image", AS_JPEG),
+    (rb"DDS |qoif|v/1\x01|#\?RADIANCE|gimp xcf|[\x8a\x8b][MJ]NG\r|\x01\xda[\0\x01]", RARE, AS_JPEG),
+    (rb"SIMPLE  =|.{128}DICM|\x89HDF", "a scientific data file (FITS, DICOM, HDF5)", ""),
+    (rb"ID3|OggS|fLaC|RIFF....WAVE|FORM....AIFF", "a sound", ""),
+    (rb"FLV\x01|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\0\0\x01[\xba\xb3]", "a video", ""),
+    (rb"\x7fELF|MZ.{62}|\xcf\xfa\xed\xfe", "a program", ""),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office or Thumbs.db file", ""),
+    (rb"SQLite format 3\0", "a database", ""),
+    (rb".{257}ustar", "a TAR archive", UNPACK),
+    (rb"\x89PNG\n|\xef\xbf\xbd\xef\xbf\xbd", "an image that was copied as text", "; copy it again"),
+    (rb"\xff\xfe|\xfe\xff", "a text file", ""),
     (rb"%PDF", "a PDF", ""),
     (rb"%!PS", "a PostScript file", ""),
-    (rb"PK\x03\x04", "a ZIP archive", UNPACK),
+    (rb"PK(\x03\x04|\x05\x06)", "a ZIP archive", UNPACK),
     (rb"\x1f\x8b|BZh|\xfd7zXZ\0|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd", "a compressed file", UNPACK),
     (rb"\0\x05\x16\x07", "macOS' notes on a file (AppleDouble)", "; remove it"),
     (rb"\x93NUMPY", "a NumPy array", ""),

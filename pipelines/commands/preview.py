@@ -16,6 +16,7 @@ def flags(parser):
 def run(args):
     """Write a contact sheet of the augmented images."""
     from pipelines import recipes
+    from pipelines.check import display
     from pipelines.commands.source import opened
     from pipelines.errors import UserError
     from pipelines.files import check_picture
@@ -27,6 +28,8 @@ def run(args):
     refuse_inside(args.out, args.source)
     if not 8 <= args.image_size <= 1024:
         raise UserError(f"--image-size is at least 8 and at most 1024, not {args.image_size}")
+    if not 0 <= args.seed < 2**31:
+        raise UserError(f"--seed is at least 0 and at most {2**31 - 1}, not {args.seed}")
     from pipelines.quiet import quiet
 
     with quiet():
@@ -34,4 +37,4 @@ def run(args):
 
     source = opened(args)
     write(source, args.recipe, args.out, size=args.image_size, seed=args.seed)
-    print(f"wrote {args.out}")
+    print(f"wrote {display(args.out)}")

@@ -7,13 +7,12 @@ import csv
 import difflib
 import io
 import os
-from pathlib import Path
 
 import numpy as np
 
-from pipelines.check import Findings, Place, display
-from pipelines.check.names import near_path
+from pipelines.check import Findings, Place, display, find_file
 from pipelines.errors import UserError, did_you_mean
+from pipelines.files import expanded
 from pipelines.sources.names import ALIASES, check_classes
 from pipelines.sources.stored import Part, assemble
 
@@ -23,12 +22,8 @@ csv.field_size_limit(2**20)
 
 def open_source(spec, file, options):
     """Open the images that a CSV file lists, every image checked."""
-    file = Path(file).expanduser()
-    if not file.is_file():
-        parent = file.parent
-        near = [p.name for p in parent.iterdir()] if parent.is_dir() else []
-        what = "is a folder" if file.is_dir() else "is not there"
-        raise UserError(f"{display(file)} {what}; {near_path(file, near)}")
+    file = expanded(file)
+    find_file(file)
     findings = Findings()
     rows = _rows(file, findings)
     classes = _sorted({label for _, label, _ in rows})

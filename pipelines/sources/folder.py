@@ -12,6 +12,7 @@ import numpy as np
 from pipelines.check import EXTENSIONS, Findings, Place, display
 from pipelines.check.names import near_path
 from pipelines.errors import EnvironmentFault, UserError, did_you_mean
+from pipelines.files import expanded
 from pipelines.sources.names import ALIASES, check_classes
 from pipelines.sources.stored import Part, assemble
 
@@ -32,7 +33,7 @@ class Inside:
 
 def open_source(spec, root, options):
     """Open a folder, every image checked; see docs/data.md for what is said of which folder."""
-    root = Path(root).expanduser()
+    root = expanded(root)
     if not root.is_dir():
         raise UserError(_missing(root))
     findings = Findings()

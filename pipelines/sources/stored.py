@@ -4,8 +4,10 @@ What the data doctor has to say of the images themselves is said here, the same 
 source: faults, copies, leaks, imbalance.
 """
 
+import itertools
 import os
-from collections import Counter
+import time
+from collections import Counter, deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +16,12 @@ from pipelines.check import Fault, display, inspect_each
 from pipelines.check.convert import plain
 from pipelines.check.facts import AS_IS, told
 from pipelines.check.rules import RULES
+from pipelines.errors import EnvironmentFault
 from pipelines.sources.base import SPLITS, TEST, VAL, Source, Split, assign, fingerprint
 
 WHOLE = -1  # as offset and length: the whole file
 IMBALANCE = 10  # times; above it a class that is always answered already scores 91%
+ASSEMBLED = deque(maxlen=4)  # (when the check began, in ns; paths of each split), the latest last
 
 
 @dataclass
@@ -50,6 +54,7 @@ def assemble(spec, classes, given, findings, checks, *, cache_name):
     Raises:
         BadSource: with every fault there is.
     """
+    begun = time.time_ns()
     places = [place for part in given.values() for place in part.places]
     facts = iter(inspect_each(places, checks, cache_name))
     facts = {split: [next(facts) for _ in part.places] for split, part in given.items()}
@@ -65,6 +70,7 @@ def assemble(spec, classes, given, findings, checks, *, cache_name):
         name: _split(given[origin].keep(i), [facts[origin][k] for k in i], digests[origin][i])
         for name, (origin, i) in rows.items()
     }
+    ASSEMBLED.append((begun, [split.items[0] for split in splits.values()]))
     _imbalance(classes, splits["train"].labels, findings)
     found = {name: (split.digests, split.labels) for name, split in splits.items()}
     grey = all(fact.grey for of_split in facts.values() for fact in of_split)
@@ -79,6 +85,31 @@ def assemble(spec, classes, given, findings, checks, *, cache_name):
         skipped=tuple(findings.skipped),
         checks=checks,
     )
+
+
+def changed_since():
+    """What to say of the first file that was removed or written to since it was checked, or None.
+
+    Decoders do not tell which file they stumble over; asked for only when something went wrong.
+
+    Returns:
+        An EnvironmentFault, not raised.
+    """
+    for begun, parts in reversed(ASSEMBLED):
+        for path in dict.fromkeys(itertools.chain.from_iterable(parts)):
+            try:
+                found = os.stat(path)
+            except OSError:
+                what = "cannot be read any more"
+            else:
+                if found.st_ctime_ns < begun:
+                    continue
+                what = "was changed"
+            return EnvironmentFault(
+                f"{display(path)} {what}; it was checked and in use: leave images as they are "
+                "until the command has ended"
+            )
+    return None
 
 
 def _usable(part, facts, findings, checks):

@@ -13,6 +13,7 @@ from pipelines import cli
 from pipelines.check import Findings, Place, shell
 from pipelines.check.cache import Cache, stamp
 from pipelines.errors import UserError, did_you_mean
+from pipelines.files import expanded
 from pipelines.quiet import quiet
 from pipelines.sources import records
 from pipelines.sources.names import ALIASES
@@ -61,7 +62,7 @@ def open_source(spec, name, options):
 
 def _data_dir(data_dir):
     found = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    path = Path(found).expanduser()
+    path = expanded(found)
     if not path.is_dir():
         raise UserError(f"no folder {path} of prepared TFDS sets; name one with --data-dir")
     return path
