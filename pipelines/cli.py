@@ -45,6 +45,9 @@ def _main(package, about, commands, argv):
     return _run(f"python -m {package} {name}", commands[name], rest)
 
 
+STORED = "pipelines.sources.stored"  # by name: who opens no source must not wait for it
+
+
 def _run(prog, command, words):
     import signal
 
@@ -52,6 +55,8 @@ def _run(prog, command, words):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     interrupt.heard()  # of an earlier command in this process
     answered.clear()
+    if stored := sys.modules.get(STORED):
+        stored.ASSEMBLED.clear()
     args = None
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, interrupt.stop) for number in numbers}
@@ -93,9 +98,11 @@ def _exit_code(error):
 
 def _explained(error):
     """The error, or what it comes of: images that are no longer those that were checked."""
-    stored = sys.modules.get("pipelines.sources.stored")
-    known = not isinstance(error, Exception) or hasattr(error, "exit_code")
-    return stored and not known and stored.changed_since() or error
+    stored = sys.modules.get(STORED)
+    # What decoders raise; a fault of ours is to be seen as such.
+    of_data = isinstance(error, OSError | ValueError | SyntaxError | EOFError)
+    of_data = of_data or type(error).__module__.startswith("tensorflow")
+    return (stored and of_data and stored.changed_since()) or error
 
 
 def _said(error):

@@ -210,6 +210,71 @@ def test_a_picture_is_seen_the_same_alone_and_in_a_source(run, trained, digits, 
         assert [alone[label] for label in digits.classes] == pytest.approx(row.tolist(), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    "words, status, message",
+    [
+        (["pipelines", "check", "folder:~nobody-of-that-name/x"], 2, "no folder ~nobody-of-that"),
+        (["pipelines", "check", "csv:~nobody-of-that-name/x.csv"], 2, "is not there"),
+        (["pipelines", "check", "tfds:x", "--data-dir", "~nobody-of-that-name"], 2, "no folder"),
+        (["pipelines", "preview", "digits", "--out", "/proc/x.png"], 4, "cannot be written"),
+        (["pipelines", "pack", "digits", "--out", "/proc/x"], 4, "cannot be written"),
+        (["pipelines", "preview", "digits", "--out", "x.png", "--seed", "-1"], 2, "--seed is at"),
+        (["keras_cnns", "predict", "/dev/null", "x.png"], 2, "no run"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_sentence(words, status, message, run):
+    found, output, errors = run(*words)
+    assert (found, output) == (status, "")
+    assert message in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_machines_read_of_every_failure(run, photos, trained):
+    """Under --json the last line of the output is one JSON object, however a command ends."""
+    (photos / "mouse").mkdir()
+    for source, rule in ((f"folder:{photos}", "empty_class"), (f"folder:{photos}x", None)):
+        status, output, errors = run("pipelines", "check", source, "--json")
+        found = json.loads(output.splitlines()[-1])
+        assert (status, found["passed"]) == (2, False)
+        assert [fault["rule"] for fault in found["faults"]] == [rule]
+        assert found["faults"][0]["text"] in errors
+    (photos / "cat" / "x.jpg").touch()
+    words = ["predict", trained, photos / "cat" / "x.jpg", "--json"]
+    status, output, errors = run("keras_cnns", *words)
+    found = json.loads(output)
+    assert found["status"] == status == 2
+    assert found["error"] in errors
+
+
+def test_json_is_json_where_the_output_lacks_letters(photos):
+    (photos / "cat").rename(photos / "chât 猫")
+    command = [sys.executable, "-m", "pipelines", "check", f"folder:{photos}", "--json"]
+    latin = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    output = subprocess.run(command, cwd=ROOT, env=latin, stdout=subprocess.PIPE, check=True).stdout
+    assert json.loads(output.splitlines()[-1])["classes"] == ["chât 猫", "dog"]
+
+
+@pytest.mark.parametrize("name", ["0.png", "1.gif"])
+@pytest.mark.parametrize("how", ["removed", "cut"])
+def test_images_that_go_while_they_are_used_are_named(name, how, run, photos, monkeypatch):
+    """Whatever stumbles over them, and whether or not it says over which."""
+    draw(photos / "cat" / "1.gif")
+    (photos / "cat" / "1.png").unlink()
+    from pipelines import dataset, preview
+
+    def spoilt(source, *args, **options):
+        file = photos / "cat" / name
+        file.unlink() if how == "removed" else file.write_bytes(file.read_bytes()[:40])
+        for split in source.splits.values():
+            dataset.pixels(split, (8, 8, 3))
+
+    monkeypatch.setattr(preview, "write", spoilt)
+    words = ["preview", f"folder:{photos}", "--out", photos.parent / "x.png"]
+    status, _, errors = run("pipelines", *words)
+    assert status == 4
+    assert errors.splitlines()[-1].split(": ", 1)[1].startswith(f"{photos}/cat/{name} ")
+
+
 def test_outputs_go_nowhere_into_the_users_images(run, photos):
     source = f"folder:{photos}"
     inside = photos / "run"

@@ -62,6 +62,12 @@ def test_files_of_other_programs_say_the_same(text, encoding, listed):
     assert listed(text, encoding).fingerprint == listed(rows()).fingerprint
 
 
+def test_the_mark_between_cells_is_told_by_the_columns(listed):
+    text = rows().replace(",", ";").replace("path;label", 'path;label;"x, y"')
+    text = text.replace(";a\n", ";a;1\n").replace(";b\n", ";b;1\n")
+    assert listed(text).fingerprint == listed(rows()).fingerprint
+
+
 def test_the_same_images_have_the_fingerprint_of_their_folder(listed, photos, tmp_path):
     lines = ["path,label", *(f"{p},{p.parent.name}" for p in sorted(photos.rglob("*.png")))]
     (tmp_path / "abs.csv").write_text("\n".join(lines))
@@ -116,6 +122,7 @@ def test_labels_that_are_numbers_are_in_their_order(listed):
         ("path,label,split\npics/a0.png,a,trian\n", "the split 'trian'; did you mean train"),
         ("path,label,split\npics/a0.png,a,train\npics/a1.png,a,\n", "no split, though others"),
         ("path,label,split\npics/a0.png,a,train\npics/b1.png,b,val\n", "val has the class 'b'"),
+        ("path,label,split\npics/a0.png,é,train\npics/b1.png,e\u0301,val\n", "another way of Uni"),
         ("path,label,split\npics/a0.png,a,val\npics/b1.png,b,val\n", "no row of the train split"),
     ],
 )
@@ -130,6 +137,12 @@ def test_a_list_that_is_not_there_is_answered_with_a_near_one(listed, tmp_path):
         open_source(f"csv:{tmp_path / 'lists.csv'}")
     with pytest.raises(UserError, match="for a list of images write csv:"):
         open_source(str(tmp_path / "list.csv"))
+
+
+def test_what_is_no_file_is_not_said_to_be_near_itself():
+    with pytest.raises(UserError, match="/dev/null is no file") as caught:
+        open_source("csv:/dev/null")
+    assert "did you mean /dev/null" not in str(caught.value)
 
 
 def test_missing_files_can_be_left_out_and_are_all_named(listed):

@@ -184,6 +184,16 @@ def test_a_folder_that_is_not_ours_is_not_claimed(tmp_path):
     files.claim(tmp_path, marker="m", owned=("m", "x*"))
 
 
+def test_where_nothing_can_be_made_is_told_before_the_work():
+    for refuse in (
+        lambda: files.claim("/proc/new", marker="m", owned=()),
+        lambda: files.claim("/proc/new/deep", marker="m", owned=()),
+        lambda: files.check_picture("/proc/new.png"),
+    ):
+        with pytest.raises(EnvironmentFault, match="/proc cannot be written .*name another --out"):
+            refuse()
+
+
 def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
     folder = tmp_path / "bundle"
     with files.whole_folder(folder) as temporary:

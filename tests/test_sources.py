@@ -1,6 +1,7 @@
 """Sources: which images, under which label, in which split."""
 
 import os
+import re
 import shutil
 import unicodedata
 
@@ -9,6 +10,7 @@ import pytest
 
 from pipelines import dataset
 from pipelines.check import BadSource
+from pipelines.check.rules import RULES
 from pipelines.errors import UserError
 from pipelines.sources import FORMS, base, open_source
 from tests.conftest import draw, store_tfds
@@ -88,7 +90,13 @@ def test_a_change_of_content_or_label_changes_the_fingerprint(photos):
     assert len({before, changed, folder(photos).fingerprint}) == 3
 
 
-@pytest.mark.parametrize("inside", [("train",), ("train", "val"), ("Training", "valid", "test")])
+SPELLINGS = [
+    ("train",), ("train", "val"), ("Training", "valid", "test"), ("training_set", "test_set"),
+    ("Train Images", "dev-data"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("inside", SPELLINGS)
 def test_splits_that_the_user_made_are_kept(inside, tmp_path):
     for k, split in enumerate(inside):
         for c in "ab":
@@ -97,7 +105,8 @@ def test_splits_that_the_user_made_are_kept(inside, tmp_path):
     source = folder(tmp_path)
     assert source.classes == ("a", "b")
     for split in inside:
-        ours = {"Training": "train", "valid": "val"}.get(split, split)
+        first = re.match("[a-z]+", split.lower())[0]
+        ours = {"training": "train", "valid": "val", "dev": "val"}.get(first, first)
         if ours != "train":
             assert all(f"{split}/" in name for name in source.splits[ours].names)
             assert len(source.splits[ours]) == 10
@@ -250,6 +259,18 @@ def empty_val(photos):
     draw(photos / "val" / "1.png")
 
 
+def lost_val(photos):
+    moved(photos, "train")
+    (photos / "val").symlink_to("/nothing")
+
+
+def val_in_another_form(photos):
+    (photos / "cat").rename(photos / "caf\xe9")
+    moved(photos, "train")
+    shutil.copytree(photos / "train" / "caf\xe9", photos / "val" / "cafe\u0301")
+    draw(photos / "val" / "dog" / "1.png")
+
+
 SHAPES = {
     "empty root": (lambda p: [shutil.rmtree(p / c) for c in ("cat", "dog")], "no class folders"),
     "one class": (lambda p: shutil.rmtree(p / "cat"), "one class, 'dog'"),
@@ -273,6 +294,11 @@ SHAPES = {
     "too few": (lambda p: draw(p / "mouse" / "1.png"), "'mouse' has 1 different image"),
     "bad image": (lambda p: (p / "cat" / "x.jpg").write_bytes(b"no"), "x.jpg is a text file"),
     "unicode twins": (twins, "same name"),
+    "unseen name": (lambda p: (p / "cat").rename(p / "\u200b"), "no plain text"),
+    "class behind a lost link": (lambda p: (p / "rat").symlink_to("/nothing"), "leads nowhere"),
+    "class behind a loop": (lambda p: (p / "rat").symlink_to(p / "rat"), "leads nowhere"),
+    "val behind a lost link": (lost_val, "val is a link that leads nowhere"),
+    "class of val in another form": (val_in_another_form, "written in another way of Unicode"),
 }
 
 
@@ -280,8 +306,22 @@ SHAPES = {
 def test_a_bad_folder_is_refused_in_words(shape, photos):
     break_it, message = SHAPES[shape]
     break_it(photos)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(BadSource, match=message) as caught:
         folder(photos)
+    assert all(fault.rule in RULES for fault in caught.value.findings.faults)
+
+
+def test_an_empty_class_is_one_fault(photos):
+    (photos / "mouse").mkdir()
+    with pytest.raises(BadSource) as caught:
+        folder(photos)
+    assert [fault.rule for fault in caught.value.findings.faults] == ["empty_class"]
+
+
+@pytest.mark.parametrize("other", ["Cat", "cat ", "c\u200bat", "ｃａｔ"])
+def test_class_names_that_look_alike_are_told(other, photos):
+    shutil.copytree(photos / "dog", photos / other)
+    assert "case_twins" in {finding.rule for finding in folder(photos).warnings}
 
 
 def test_all_that_is_wrong_with_a_folder_is_told_at_once(photos):

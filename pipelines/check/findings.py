@@ -28,6 +28,7 @@ class Findings:
     warnings: list[Finding] = field(default_factory=list)
     skipped: list[Finding] = field(default_factory=list)  # under --bad-images skip
     ignored: Counter = field(default_factory=Counter)
+    explained: set = field(default_factory=set)  # classes of which it is told why train has none
 
     def fault(self, rule, text, files=()):
         """Note what stops a training."""
@@ -66,13 +67,18 @@ class BadSource(UserError):
         images = sum(fault.rule in IMAGE_RULES for fault in faults)
         text = faults[0].text
         if len(faults) > 1:
-            rest = f" and {len(faults) - images:,} other faults" if images < len(faults) else ""
-            what = f"{images:,} bad images{rest}" if images else f"{len(faults):,} faults"
+            others = len(faults) - images
+            rest = f" and {_many(others, 'other fault')}" if others else ""
+            what = f"{_many(images, 'bad image')}{rest}" if images else _many(others, "fault")
             text = "\n  ".join([f"{what} in {display(spec)}:", *(fault.text for fault in faults)])
         if images:
             text += "; " if len(faults) == 1 else "\n"
             text += advice
         super().__init__(text)
+
+
+def _many(count, what):
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def lines(warnings):

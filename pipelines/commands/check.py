@@ -11,14 +11,14 @@ def flags(parser):
 
 def run(args):
     """Check every image, and say what was found."""
-    from pipelines.check import BadSource
     from pipelines.commands.source import opened, words
+    from pipelines.errors import UserError
 
     try:
         source = opened(args)
-    except BadSource as bad:
+    except UserError as error:
         if args.json:
-            cli.print_json({"source": args.source, "passed": False} | found(bad.findings))
+            cli.print_json({"source": args.source, "passed": False} | refused(error))
         raise
     summarize(source)
     if args.json:
@@ -45,6 +45,15 @@ def report(source):
         "class_weights": source.class_weights(),
         "fingerprint": source.fingerprint,
     } | found(findings)
+
+
+def refused(error):
+    """What made a source unusable, as plain data; a fault of no rule is that it cannot be found."""
+    from pipelines.check import BadSource, Findings
+    from pipelines.check.findings import Finding
+
+    known = isinstance(error, BadSource)
+    return found(error.findings if known else Findings([Finding(None, str(error))]))
 
 
 def found(findings):

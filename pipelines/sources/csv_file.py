@@ -13,7 +13,7 @@ import numpy as np
 from pipelines.check import Findings, Place, display, find_file
 from pipelines.errors import UserError, did_you_mean
 from pipelines.files import expanded
-from pipelines.sources.names import ALIASES, check_classes
+from pipelines.sources.names import check_classes, split_of, unknown_class
 from pipelines.sources.stored import Part, assemble
 
 COLUMNS = ("path", "label", "split")
@@ -50,6 +50,7 @@ def _rows(file, findings):
     text = _text(file)
     first = next((line for line in text.splitlines() if line.strip()), "")
     marks = [mark for mark in ",;\t" if mark in first]
+    marks.sort(key=lambda mark: _known(first.split(mark)), reverse=True)
     if "\0" in text:
         raise UserError(f"{display(file)} is no CSV file: it holds zero bytes")
     try:
@@ -72,6 +73,11 @@ def _rows(file, findings):
         findings.fault("row", f"{display(file)} lists no image")
         findings.stop(f"csv:{file}")
     return rows
+
+
+def _known(header):
+    """How many cells of a header are columns that we know."""
+    return sum(cell.strip(' "').lower() in COLUMNS for cell in header)
 
 
 def enumerate_rows(text, mark):
@@ -116,7 +122,7 @@ def _given(file, rows, classes, findings):
     by_split = {}
     named = any(split for _, _, split in rows)
     for path, label, split in rows:
-        known = ALIASES.get(split.lower()) if named else "train"
+        known = split_of(split) if named else "train"
         if known is None:
             what = f"the split {display(split)!r}" if split else "no split, though others have one"
             near = did_you_mean(split, ("train", "val", "test")) if split else "fill the column"
@@ -137,6 +143,6 @@ def _unknown_classes(given, classes, findings):
     known = set(given["train"].labels.tolist())
     for split in given.keys() - {"train"}:
         for label in sorted(set(given[split].labels.tolist()) - known):
-            near = did_you_mean(classes[label], [classes[i] for i in known])
-            text = f"{split} has the class {display(classes[label])!r}, which train lacks; {near}"
+            text = unknown_class(split, classes[label], [classes[i] for i in sorted(known)])
             findings.fault("unknown_class", text)
+            findings.explained.add(classes[label])

@@ -11,9 +11,9 @@ import numpy as np
 
 from pipelines.check import EXTENSIONS, Findings, Place, display
 from pipelines.check.names import near_path
-from pipelines.errors import EnvironmentFault, UserError, did_you_mean
+from pipelines.errors import EnvironmentFault, UserError
 from pipelines.files import expanded
-from pipelines.sources.names import ALIASES, check_classes
+from pipelines.sources.names import check_classes, split_of, unknown_class
 from pipelines.sources.stored import Part, assemble
 
 CLUTTER = {  # what systems leave behind, with dot-files; in small letters
@@ -29,6 +29,7 @@ class Inside:
     folders: list = field(default_factory=list)  # names
     images: list = field(default_factory=list)
     others: list = field(default_factory=list)
+    lost: list = field(default_factory=list)  # of the others, links that lead nowhere
 
 
 def open_source(spec, root, options):
@@ -38,9 +39,13 @@ def open_source(spec, root, options):
         raise UserError(_missing(root))
     findings = Findings()
     roots = _split_roots(root, findings)
+    if "train" not in roots:
+        names = ", ".join(display(folder.name) for folder in roots.values())
+        _refuse(
+            findings, "no_classes", root, f"has folders of splits ({names}) but no train folder"
+        )
     found = {split: _classes_of(folder, split, findings) for split, folder in roots.items()}
-    if "train" not in found:
-        raise UserError(f"{display(root)} has folders {sorted(roots)} but no train folder")
+    found = {split: by_class for split, by_class in found.items() if by_class is not None}
     classes = _names(root, found, findings)
     _beside(root, roots, findings)
     given = {split: _part(by_class, classes) for split, by_class in found.items()}
@@ -48,6 +53,12 @@ def open_source(spec, root, options):
         findings.stop(spec)
     name = f"folder {os.path.realpath(root)}"
     return assemble(spec, classes, given, findings, options.checks, cache_name=name)
+
+
+def _refuse(findings, rule, root, text):
+    """Note a fault of a folder after which there is nothing more to look at, and stop."""
+    findings.fault(rule, f"{display(root)} {text}", [root])
+    findings.stop(f"folder:{root}")
 
 
 def _missing(root):
@@ -60,7 +71,7 @@ def _missing(root):
         return f"no folder {display(root)}: there is no {display(parent)} either"
     beside = [p.name for p in parent.iterdir() if p.is_dir()]
     near = near_path(root, beside)
-    if not near.startswith("did") and any(ALIASES.get(name.lower()) == "train" for name in beside):
+    if not near.startswith("did") and any(split_of(name) == "train" for name in beside):
         near = f"did you mean {display(parent)}, which holds {', '.join(sorted(beside)[:3])}?"
     return f"no folder {display(root)}; {near}"
 
@@ -89,6 +100,8 @@ def look(folder, findings=None):
             inside.images.append(entry.name)
         else:
             inside.others.append(entry.name)
+            if entry.is_symlink() and not os.path.exists(entry.path):
+                inside.lost.append(entry.name)
     return inside
 
 
@@ -108,31 +121,33 @@ def _above(link):
 def _split_roots(root, findings):
     """{split: folder of its classes}; {"train": root} where the user made no splits."""
     top = look(root)
-    splits = [name for name in top.folders if name.lower() in ALIASES]
+    splits = [name for name in top.folders if split_of(name)]
     with_classes = [name for name in splits if look(root / name).folders]
     if not splits or (not with_classes and len(splits) < len(top.folders)):
         return {"train": root}  # a class may be called "test", if it holds images
     if not with_classes:
         if len(splits) == 1:
             return {"train": root}
-        raise UserError(
-            f"{display(root)} has folders {splits}, which hold no class folders; put the images of "
-            f"each class into a folder of its own, such as {display(root / splits[0] / 'cats')}"
-        )
+        shown = ", ".join(map(display, splits))
+        _refuse(
+            findings, "split_images", root,
+            f"has folders of splits ({shown}), which hold no class folders; put the images of "
+            f"each class into a folder of its own, such as {display(root / splits[0] / 'cats')}",
+        )  # fmt: skip
     others = [name for name in top.folders if name not in splits]
     if others:
-        raise UserError(
-            f"{display(root)} has folders of splits ({', '.join(splits)}) and others beside them "
-            f"({', '.join(map(display, others[:5]))}); move or remove the others"
-        )
+        _refuse(
+            findings, "split_mixed", root,
+            f"has folders of splits ({', '.join(map(display, splits))}) and others beside them "
+            f"({', '.join(map(display, others[:5]))}); move or remove the others, or call them "
+            "train, val, test",
+        )  # fmt: skip
     found = {}
     for name in splits:
-        split = ALIASES[name.lower()]
+        split = split_of(name)
         if split in found:
-            raise UserError(
-                f"{display(root)} has two folders for {split}, {display(found[split].name)} and "
-                f"{display(name)}: keep one"
-            )
+            both = f"{display(found[split].name)} and {display(name)}"
+            _refuse(findings, "split_mixed", root, f"has two folders for {split}, {both}: keep one")
         found[split] = root / name
     _strays(root, look(root, findings), findings)
     return found
@@ -140,6 +155,9 @@ def _split_roots(root, findings):
 
 def _strays(root, inside, findings):
     """Tell of what lies beside class folders."""
+    for name in inside.lost:
+        text = f"{display(root / name)} is a link that leads nowhere; mend or remove it"
+        findings.fault("lost", text, [root / name])
     if inside.others:
         findings.ignored["file outside the class folders"] += len(inside.others)
     if inside.images:
@@ -152,19 +170,23 @@ def _strays(root, inside, findings):
 
 
 def _classes_of(root, split, findings):
-    """{class: paths of its images} of one split."""
+    """{class: paths of its images} of one split; None of a val or test without class folders."""
     top = look(root, findings)
     if not top.folders:
         lie = f"{len(top.images):,} image(s) but " if top.images else ""
-        raise UserError(
+        text = (
             f"{display(root)} holds {lie}no class folders; put the images of each class into a "
             f"folder of its own, such as {display(root / 'cats')} and {display(root / 'dogs')}"
         )
+        findings.fault("no_classes" if split == "train" else "split_images", text, [root])
+        if split != "train":
+            return None
+        findings.stop(f"folder:{root}")
     _strays(root, top, findings)
     inside = {name: look(root / name, findings) for name in top.folders}
     nested = {name: found for name, found in inside.items() if found.folders and not found.images}
     if len(nested) == len(inside):
-        raise UserError(_nested(root, nested))
+        _refuse(findings, "nested", root, _nested(root, nested))
     images = {}
     for name, found in inside.items():
         folder = root / name
@@ -184,12 +206,12 @@ def _nested(root, nested):
     if len(nested) == 1:
         (only,) = nested
         return (
-            f"{display(root)} holds one folder, {display(only)!r}, in which the class folders lie: "
+            f"holds one folder, {display(only)!r}, in which the class folders lie: "
             f"try folder:{display(root / only)}"
         )
     return (
-        f"the images in {display(root)} lie one folder too deep ({shown}); class folders must hold "
-        "images: move them up, or try folder: with one of these folders"
+        f"holds images one folder too deep ({shown}); class folders must hold images: move them "
+        "up, or try folder: with one of these folders"
     )
 
 
@@ -219,6 +241,7 @@ def _empty(folder, found, split, findings):
         what += f", only folders ({display(found.folders[0])}, ...)"
     if split == "train":
         findings.fault("empty_class", f"{what}; fill or remove it", [folder])
+        findings.explained.add(folder.name)
     else:
         findings.warn("missing_class", what, [folder])
 
@@ -229,19 +252,17 @@ def _names(root, found, findings):
     check_classes(classes, f"class folders of {display(root)}", findings)
     for split in found.keys() - {"train"}:
         for unknown in sorted(found[split].keys() - set(classes)):
-            near = did_you_mean(unknown, classes)
-            text = f"{split} has the class {display(unknown)!r}, which train lacks; {near}"
-            findings.fault("unknown_class", text, [unknown])
+            findings.fault("unknown_class", unknown_class(split, unknown, classes), [unknown])
             del found[split][unknown]
     return classes
 
 
 def _beside(root, roots, findings):
     """A train folder given as root, with its val beside it, is half of a set."""
-    if roots != {"train": root} or ALIASES.get(root.absolute().name.lower()) != "train":
+    if roots != {"train": root} or split_of(root.absolute().name) != "train":
         return
     parent = root.absolute().parent
-    beside = [n for n in look(parent).folders if ALIASES.get(n.lower()) not in (None, "train")]
+    beside = [name for name in look(parent).folders if split_of(name) not in (None, "train")]
     if beside:
         text = (
             f"{display(beside[0])} lies beside {display(root)}: folder:{display(parent)} uses both"

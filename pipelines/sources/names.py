@@ -1,14 +1,32 @@
 """Names of splits and of classes, as people write them."""
 
+import re
 import unicodedata
 
 from pipelines.check import display
+from pipelines.errors import did_you_mean
 
-ALIASES = {
-    **dict.fromkeys(("train", "training", "trainset", "train_set"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "val_set", "validation_set"), "val"),
-    **dict.fromkeys(("test", "testing", "testset", "test_set"), "test"),
+SPELT = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
+ADDED = re.compile(r"[ _-]?(set|data|images?|split)?$")  # test_set, train-images
+
+
+def split_of(name):
+    """The split that a name means, train, val or test; None of any other name."""
+    name = name.strip().lower()
+    return SPELT.get(name) or SPELT.get(ADDED.sub("", name))
+
+
+def unknown_class(split, name, classes):
+    """What to say of a class of val or test that train lacks."""
+    text = f"{split} has the class {display(name)!r}, which train lacks; "
+    for known in classes:
+        if _composed(known) == _composed(name):
+            return text + f"train has {display(known)!r}, written in another way of Unicode"
+    return text + display(did_you_mean(name, classes))
 
 
 def check_classes(classes, where, findings):
@@ -20,14 +38,18 @@ def check_classes(classes, where, findings):
         findings: `check.Findings`.
     """
     for name in classes:
-        if display(name) != name or not name.strip():
+        if display(name) != name or not _shown(name).strip():
             text = (
                 f"the {where} have one named {display(name)!r}, which is no plain text; rename it"
             )
             findings.fault("class_name", text)
     for rule, form, text in (
         ("twins", _composed, "are the same name, written in two ways of Unicode; merge them"),
-        ("case_twins", _folded, "differ in case or spaces alone; are they one class?"),
+        (
+            "case_twins",
+            _folded,
+            "are alike but for case, spaces or unseen letters; one class?",
+        ),
     ):
         for same in _groups(classes, form):
             if rule == "case_twins" and len({_composed(name) for name in same}) < len(same):
@@ -45,7 +67,13 @@ def _composed(name):
 
 
 def _folded(name):
-    return " ".join(_composed(name).casefold().split())
+    wide = unicodedata.normalize("NFKC", _shown(name))  # letters of another width
+    return " ".join(re.split(r"[\s_-]+", wide.casefold().strip()))
+
+
+def _shown(name):
+    """A name without its letters that nobody sees, such as spaces of no width."""
+    return "".join(c for c in name if unicodedata.category(c) != "Cf")
 
 
 def _groups(names, form):

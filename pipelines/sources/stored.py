@@ -127,8 +127,9 @@ def _usable(part, facts, findings, checks):
 
 def _empty_classes(classes, given, findings):
     counts = np.bincount(given["train"].labels, minlength=len(classes))
-    for name in (name for name, n in zip(classes, counts, strict=True) if not n):
-        findings.fault("empty_class", f"class {name!r} has no image that can be used in train")
+    for name, count in zip(classes, counts, strict=True):
+        if not count and name not in findings.explained:
+            findings.fault("empty_class", f"class {name!r} has no image that can be used in train")
     for split in given.keys() - {"train"}:
         counts = np.bincount(given[split].labels, minlength=len(classes))
         absent = [name for name, n in zip(classes, counts, strict=True) if not n]

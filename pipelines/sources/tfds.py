@@ -16,7 +16,7 @@ from pipelines.errors import UserError, did_you_mean
 from pipelines.files import expanded
 from pipelines.quiet import quiet
 from pipelines.sources import records
-from pipelines.sources.names import ALIASES
+from pipelines.sources.names import split_of
 from pipelines.sources.stored import Part, assemble
 
 INFO = "dataset_info.json"  # by which a prepared set is known
@@ -41,7 +41,7 @@ def open_source(spec, name, options):
     findings, given = Findings(), {}
     cache = Cache(f"records {builder.data_path}\0{image}\0{label}")
     for theirs, info in sorted(builder.info.splits.items()):
-        split = ALIASES.get(theirs.lower())
+        split = split_of(theirs)
         if split is None or split in given:
             findings.ignored[f"image of the split {theirs!r}"] += info.num_examples
             continue
