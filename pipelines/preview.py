@@ -1,14 +1,14 @@
 """A contact sheet: what augmentation does to the user's own images, to be looked at."""
 
 import numpy as np
-from matplotlib import font_manager
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from pipelines import augment, recipes
 from pipelines.check import display
 from pipelines.dataset import stratified, subset
 from pipelines.decode import to_size
 from pipelines.files import whole_file
+from pipelines.lettering import font
 from pipelines.operations import OPERATIONS, UNIFORMS
 
 COLUMNS = 8
@@ -92,11 +92,6 @@ def _alone(image, recipe, shape):
             yield name, f"{ends[0]:g} to {ends[1]:g}\n{OPERATIONS[name].unit}", tiles
 
 
-def _font(size):
-    # Pillow's own has ASCII alone, and classes are named in every language.
-    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
-
-
 def _draw(title, rows):
     blocks = 2 if len(rows) > TALL else 1  # side by side, so that a screen holds them
     high, wide = -(-len(rows) // blocks), MARGIN + COLUMNS * TILE
@@ -124,11 +119,11 @@ def _row(canvas, pen, place, label, note, tiles):
 def _text(pen, place, text, size, colour, width):
     """Write one line, in a smaller size or cut short where it does not fit."""
     text = " ".join(text.split())
-    while size > 9 and pen.textlength(text, _font(size)) > width:
+    while size > 9 and pen.textlength(text, font(text, size)) > width:
         size -= 1
-    while pen.textlength(text, _font(size)) > width:
+    while pen.textlength(text, font(text, size)) > width:
         text = text[:-2].rstrip() + "…"
-    pen.text(place, text, colour, _font(size))
+    pen.text(place, text, colour, font(text, size))
 
 
 def write(source, recipe_name, path, *, size, seed=0):
