@@ -230,8 +230,8 @@ def _check_writable(folder):
     try:
         with scratch(folder):
             pass
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
+    except (OSError, EnvironmentFault) as error:
+        why = str(getattr(error, "strerror", None) or error).lower()
         raise EnvironmentFault(f"{folder} cannot be written ({why}); name another --out") from None
 
 

@@ -12,6 +12,7 @@ import time
 from importlib.metadata import version
 
 from pipelines.check.rules import VERSION
+from pipelines.errors import EnvironmentFault
 from pipelines.files import cache_folder, whole_file
 
 DECODERS = ("tensorflow", "pillow", "simplejpeg")
@@ -71,7 +72,7 @@ class Cache:
         if not self.changed and len(paths) == len(self.known):
             return
         body = json.dumps({p: v for p, v in self.known.items() if p in paths}).encode()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, EnvironmentFault):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(self.file) as temporary:
                 temporary.write_bytes(hashlib.blake2b(body).hexdigest().encode() + b"\n" + body)
