@@ -6,7 +6,7 @@ import sys
 from collections import namedtuple
 
 from pipelines import interrupt
-from pipelines.errors import of_memory
+from pipelines.errors import of_disk, of_memory
 from pipelines.output import lasting_output
 
 # A subcommand: its line of help, and the module that has its flags(parser) and its
@@ -75,7 +75,7 @@ def _run(prog, command, words):
             # Native code that was calling Python back may have made another error of it.
             print(f"\n{prog}: stopped", file=sys.stderr)
             return _exit_code(error) or 128 + interrupt.received[0]
-        error = of_memory(error) or _explained(error)
+        error = of_disk(error) or of_memory(error) or _explained(error)
         status = _exit_code(error)
         if status is None:
             raise

@@ -35,12 +35,22 @@ class DamagedFile(UserError):
     exit_code = 5
 
 
-def of_memory(error):
-    """An EnvironmentFault in place of an error that tells of memory; None of any other.
+# Of TensorFlow, by their names: whoever raised one has loaded TensorFlow, and we need not.
+EXHAUSTED, DENIED = "ResourceExhaustedError", "PermissionDeniedError"
 
-    TensorFlow's is known by its name: whoever raised it has loaded TensorFlow, we need not.
-    """
-    if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
+
+def of_disk(error):
+    """An EnvironmentFault in place of an error of a file of TensorFlow's; None of any other."""
+    name = type(error).__name__
+    is_full = any(words in str(error) for words in ("No space left", "quota exceeded"))
+    if name == DENIED or (name == EXHAUSTED and is_full):
+        return EnvironmentFault(reason_of(error))
+    return None
+
+
+def of_memory(error):
+    """An EnvironmentFault in place of an error that tells of memory; None of any other."""
+    if not isinstance(error, MemoryError) and type(error).__name__ != EXHAUSTED:
         return None
     return EnvironmentFault(
         f"there is not enough memory ({reason_of(error)}); try a smaller --batch-size or "

@@ -348,6 +348,21 @@ def test_a_full_disk_ends_with_4_and_the_older_checkpoint_is_whole(small_disk, t
     np.testing.assert_array_equal(loaded["state/0"], arrays["state/0"])
 
 
+def test_a_full_disk_is_not_taken_for_short_memory(small_disk):
+    import tensorflow as tf
+
+    from keras_cnns.training.board import restart
+    from pipelines.errors import of_disk, of_memory
+
+    with contextlib.suppress(OSError), open(small_disk / "other", "wb") as file:
+        file.write(bytes(5_000_000))
+    with pytest.raises(tf.errors.ResourceExhaustedError) as caught:
+        restart(small_disk / "tensorboard", 0)
+    assert str(of_disk(caught.value)).endswith("No space left on device")
+    short = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    assert of_disk(short) is None and "OOM when allocating tensor" in str(of_memory(short))
+
+
 def test_a_training_on_a_disk_that_fills_up_can_be_taken_up(
     small_disk, run, whole, tmp_path, monkeypatch
 ):

@@ -21,7 +21,7 @@ from keras_cnns.search.space import Space
 from keras_cnns.search.standing import summary
 from keras_cnns.training import recipes
 from pipelines.check import Checks
-from pipelines.errors import UserError
+from pipelines.errors import EnvironmentFault, UserError
 from pipelines.files import write_json
 from pipelines.settings import resolve
 from pipelines.sources import open_source
@@ -395,6 +395,8 @@ def test_a_file_is_measured_beside_the_reference(bundled, tmp_path, alone):
 
 
 def test_a_full_disk_ends_the_search_and_another_fault_only_the_trial(tmp_path, alone, monkeypatch):
+    import tensorflow as tf
+
     from keras_cnns.search.trial import Evaluator
 
     evaluator = Evaluator(make_session(tmp_path / "s"))
@@ -407,6 +409,10 @@ def test_a_full_disk_ends_the_search_and_another_fault_only_the_trial(tmp_path, 
 
     raises(OSError(28, "No space left on device"))
     with pytest.raises(OSError, match="No space"):
+        evaluator("0000", {})
+    full = tf.errors.ResourceExhaustedError(None, None, "events.out; No space left on device")
+    raises(full)  # TensorFlow's files say it with the word that is for memory elsewhere
+    with pytest.raises(EnvironmentFault, match="^events.out; No space left on device$"):
         evaluator("0000", {})
     raises(RuntimeError("a kernel is missing"))
     result = evaluator("0000", {})

@@ -22,7 +22,7 @@ from keras_cnns.training.history import Rows
 from keras_cnns.training.job import Job
 from keras_cnns.training.loop import Interrupted, Loop
 from pipelines import dataset
-from pipelines.errors import EnvironmentFault, UserError
+from pipelines.errors import EnvironmentFault, UserError, of_disk
 from pipelines.files import ENVIRONMENT, whole_file, write_text
 from pipelines.settings import plain
 
@@ -82,6 +82,8 @@ class Evaluator:
         except Exception as error:
             if getattr(error, "errno", None) in ENVIRONMENT:  # a full disk is no trial's fault
                 raise
+            if fault := of_disk(error):
+                raise fault from error
             result |= {"status": FAILED, "reason": _sentence(error)}
             if not isinstance(error, UserError):
                 folder = self.session.folder(f"trials/{name}")

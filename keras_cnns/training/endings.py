@@ -10,8 +10,8 @@ import tensorflow as tf
 from export.trained import CHECKPOINTS
 from keras_cnns.training import devices, stops
 from keras_cnns.training.loop import Interrupted
-from pipelines.errors import EnvironmentFault, TrainingFailed, reason_of
-from pipelines.files import whole_file, write_json
+from pipelines.errors import EnvironmentFault, TrainingFailed, of_disk, of_memory, reason_of
+from pipelines.files import ENVIRONMENT, whole_file, write_json
 
 LAST = "last.keras"  # in the checkpoints' folder: the model of a training that ended early
 
@@ -21,22 +21,39 @@ def told(loop, out):
     """Save what there is when a training ends early, and tell how to go on."""
     how = f"python -m keras_cnns train --resume --out {quote(str(out))}"
     try:
-        # The chief's first checkpoint would be taken for one of before by who comes later.
-        devices.meet(loop.job.strategy, "all have looked for a checkpoint")
+        with _saved(loop, out, how):
+            # The chief's first checkpoint would be taken for one of before by who comes later.
+            devices.meet(loop.job.strategy, "all have looked for a checkpoint")
+            yield
+            devices.leave_together(loop.job.strategy)
+    except (EnvironmentFault, OSError, tf.errors.OpError) as error:
+        if fault := _of_environment(error, loop, out):
+            raise EnvironmentFault(f"{fault}; to go on: {how}") from error
+        raise
+
+
+@contextlib.contextmanager
+def _saved(loop, out, how):
+    try:
         yield
-        devices.leave_together(loop.job.strategy)
     except Interrupted:
         raise _stopped(loop, out, how) from None
     except TrainingFailed as error:
         raise _failed(loop, out, error) from None
-    except EnvironmentFault as error:
-        raise EnvironmentFault(f"{error}; to go on: {how}") from error
-    except tf.errors.OpError as error:
-        if loop.alone and not isinstance(error, tf.errors.UnavailableError):
-            raise
-        raise EnvironmentFault(
-            f"another worker of this training is gone ({reason_of(error)}); to go on: {how}"
-        ) from error
+
+
+def _of_environment(error, loop, out):
+    """What an error tells of the disk or of the other workers; None where it tells of neither."""
+    if isinstance(error, EnvironmentFault):
+        return error
+    if isinstance(error, OSError):
+        place = error.filename or out
+        return f"{place}: {error.strerror.lower()}" if error.errno in ENVIRONMENT else None
+    if fault := of_disk(error):
+        return fault
+    if of_memory(error) or (loop.alone and not isinstance(error, tf.errors.UnavailableError)):
+        return None
+    return f"another worker of this training is gone ({reason_of(error)})"
 
 
 def _stopped(loop, out, how):
