@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from export import models
+from export.intervals import of_median
 from pipelines import cli
 from pipelines.errors import EnvironmentFault, UserError
 
@@ -78,8 +79,10 @@ def measure(files, *, against=None, threads=1, runs=200, reference_kernels=False
         reference_kernels: the kernels that define each operation, in place of XNNPACK.
 
     Returns:
-        A list of {"file", "base", "bytes", "size_ratio", "median_ms", "p95_ms", "latency_ratio",
-        "peak_bytes", "threads", "kernels", "runs"}; times are milliseconds of one image.
+        A list of {"file", "base", "bytes", "size_ratio", "median_ms", "median_ms_95", "p95_ms",
+        "latency_ratio", "latency_ratio_95", "peak_bytes", "threads", "kernels", "runs"}; times are
+        milliseconds of one image, those of _95 the 95% interval of the median: (low, high), or
+        None of fewer than 6 rounds.
     """
     bases = {file: Path(against) if against else _yardstick(file, files) for file in files}
     all_files = list(dict.fromkeys([*bases.values(), *files]))
@@ -108,9 +111,17 @@ def _row(file, base, seconds, ratios):
         "base": str(base),
         "bytes": size,
         "size_ratio": round(size / base.stat().st_size, 4),
-        "median_ms": round(float(np.median(seconds)) * 1e3, 4),
+        **_median("median_ms", 1e3 * seconds),
         "p95_ms": round(float(np.percentile(seconds, 95)) * 1e3, 4),
-        "latency_ratio": round(float(np.median(ratios)), 4),
+        **_median("latency_ratio", ratios),
+    }
+
+
+def _median(name, values):
+    interval = of_median(values)
+    return {
+        name: round(float(np.median(values)), 4),
+        f"{name}_95": interval and [round(end, 4) for end in interval],
     }
 
 
@@ -163,11 +174,11 @@ def show(rows):
     names = _short([row["file"] for row in rows])
     short = dict(zip([row["file"] for row in rows], names, strict=True))
     cli.table(
-        ["file", "latency x", "size x", "of", "median", "p95", "peak memory", "size"],
+        ["file", "latency x (95%)", "size x", "of", "median", "p95", "peak memory", "size"],
         [
             [
                 short[row["file"]],
-                f"{row['latency_ratio']:.2f}",
+                _ratio(row),
                 f"{row['size_ratio']:.2f}",
                 "itself" if row["base"] == row["file"] else short[row["base"]],
                 f"{row['median_ms']:.3f} ms",
@@ -184,6 +195,13 @@ def show(rows):
         f"one image, {row['threads']} thread(s), {row['kernels']} kernels, {row['runs']} "
         f"interleaved rounds; ratios of {what}: median of each round's"
     )
+
+
+def _ratio(row):
+    ratio, interval = row["latency_ratio"], row["latency_ratio_95"]
+    if interval is None or row["base"] == row["file"]:
+        return f"{ratio:.2f}"
+    return f"{ratio:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
 
 
 def _short(paths):

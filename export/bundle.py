@@ -13,7 +13,6 @@ import tempfile
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from shlex import quote
 
 from export import (
     c_array,
@@ -43,6 +42,15 @@ from pipelines.errors import (
 )
 from pipelines.files import whole_folder, write_json, write_text
 from pipelines.sources.recorded import record
+
+
+class Missed(CheckFailed):
+    """A file cannot be made, or misses a limit: `report` is what verify.json would hold of it."""
+
+    def __init__(self, sentence, report):
+        super().__init__(sentence)
+        self.report = report
+
 
 SMALLEST = 2**14  # bytes; a disk with less is full
 
@@ -86,7 +94,8 @@ def bundle(model_file, labels, source, out, names, limits, options=None, prefer=
         The contents of verify.json.
 
     Raises:
-        CheckFailed: a file misses a limit; what was made lies in `out`.failed.
+        Missed: a format cannot be made; or a file misses a limit, and what was made lies in
+            `out`.failed.
         UserError: the labels are not those of the source.
     """
     failed = claim(out)
@@ -103,11 +112,8 @@ def bundle(model_file, labels, source, out, names, limits, options=None, prefer=
         if not passed:
             with whole_folder(failed) as kept:
                 shutil.copytree(folder, kept, dirs_exist_ok=True)
-            choose.show(making.report)
-            raise CheckFailed(
-                f"the bundle misses a limit and is not ready; see {failed}. What can be had "
-                f"within it: python -m export choose {quote(str(model_file))}"
-            )
+            missed = f"the bundle misses a limit and is not ready; see {failed}"
+            raise Missed(missed, making.report)
     shutil.rmtree(failed, ignore_errors=True)
     return making.report
 
@@ -202,7 +208,8 @@ def _formats(making):
     cli.status("")
     if making.unmade and (not making.prefer or not making.card["formats"]):
         name, reason = next(iter(making.unmade.items()))
-        raise CheckFailed(f"{name} {reason}; name the others by --formats, or use --auto")
+        none_of_it = {"passed": False, "formats": {}, "unmade": making.unmade}
+        raise Missed(f"{name} {reason}; name the others by --formats, or use --auto", none_of_it)
 
 
 def _format(making, name):
@@ -213,7 +220,7 @@ def _format(making, name):
     try:
         making.add(name, file, making.dressed(content) if kind.suffix == ".tflite" else content)
     except DamagedFile as error:  # the converter can write what no runtime takes
-        making.unmade[name] = f"cannot be run: {error}"
+        making.unmade[name] = f"cannot be run: {making.why(error, content)}"
         file.unlink(missing_ok=True)
 
 

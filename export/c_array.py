@@ -97,35 +97,30 @@ def quoted(text):
     return f'"{"".join(cells)}"'
 
 
-def header(card, entry, content, needed):
-    """The text of model_int8.h."""
-    _, height, width, channels = entry["input"]["shape"]
-    digest = hashlib.sha256(content).hexdigest()
-    name = quoted(card["name"]).strip('"').replace("*/", "* /")
-    return f"""/* {name} in int8, for LiteRT for Microcontrollers.
- * From {entry["file"]}, sha256 {digest}. */
+HEADER = """/* {name} in int8, for LiteRT for Microcontrollers.
+ * From {file}, sha256 {digest}. */
 #ifndef MODEL_INT8_H_
 #define MODEL_INT8_H_
 
 #include <stdint.h>
 
-{_comment(f"Bytes of tensor arena, {needed['how']}.")}
-#define MODEL_INT8_ARENA_BYTES {needed["bytes"]}
+{arena_words}
+#define MODEL_INT8_ARENA_BYTES {arena}
 
-/* Input: rows first, {_channels(channels)}; stored = pixel / SCALE + ZERO_POINT, pixel 0..255. */
+/* Input: rows first, {colours}; stored = pixel / SCALE + ZERO_POINT, pixel 0..255. */
 #define MODEL_INT8_INPUT_HEIGHT {height}
 #define MODEL_INT8_INPUT_WIDTH {width}
 #define MODEL_INT8_INPUT_CHANNELS {channels}
-#define MODEL_INT8_INPUT_LENGTH {height * width * channels}
-#define MODEL_INT8_INPUT_SCALE {_float(entry["input"]["scale"])}
-#define MODEL_INT8_INPUT_ZERO_POINT ({entry["input"]["zero_point"]})
+#define MODEL_INT8_INPUT_LENGTH {pixels}
+#define MODEL_INT8_INPUT_SCALE {input_scale}
+#define MODEL_INT8_INPUT_ZERO_POINT ({input_zero})
 
 /* Output: probability = (stored - ZERO_POINT) * SCALE. */
-#define MODEL_INT8_CLASSES {len(card["labels"])}
-#define MODEL_INT8_OUTPUT_SCALE {_float(entry["output"]["scale"])}
-#define MODEL_INT8_OUTPUT_ZERO_POINT ({entry["output"]["zero_point"]})
+#define MODEL_INT8_CLASSES {classes}
+#define MODEL_INT8_OUTPUT_SCALE {output_scale}
+#define MODEL_INT8_OUTPUT_ZERO_POINT ({output_zero})
 
-#define MODEL_INT8_LENGTH {len(content)}
+#define MODEL_INT8_LENGTH {length}
 
 #ifdef __cplusplus
 extern "C" {{
@@ -137,7 +132,7 @@ extern const unsigned char model_int8[MODEL_INT8_LENGTH];
 /* Class names in UTF-8, in the order of the output. */
 extern const char *const model_int8_labels[MODEL_INT8_CLASSES];
 
-/* Golden vector: {card["samples"]["images"][0]["file"]}, and what the reference kernels answer. */
+/* Golden vector: {sample}, and what the reference kernels answer. */
 extern const int8_t model_int8_sample_input[MODEL_INT8_INPUT_LENGTH];
 extern const int8_t model_int8_sample_output[MODEL_INT8_CLASSES];
 
@@ -149,12 +144,33 @@ extern const int8_t model_int8_sample_output[MODEL_INT8_CLASSES];
 """
 
 
+def header(card, entry, content, needed):
+    """The text of model_int8.h."""
+    _, height, width, channels = entry["input"]["shape"]
+    name = quoted(card["name"]).strip('"').replace("*/", "* /").replace("/*", "/ *")
+    return HEADER.format(
+        name=name,
+        file=entry["file"],
+        digest=hashlib.sha256(content).hexdigest(),
+        arena_words=_comment(f"Bytes of tensor arena, {needed['how']}."),
+        arena=needed["bytes"],
+        colours="red, green, blue" if channels == 3 else "one grey value a pixel",
+        height=height,
+        width=width,
+        channels=channels,
+        pixels=height * width * channels,
+        input_scale=_float(entry["input"]["scale"]),
+        input_zero=entry["input"]["zero_point"],
+        classes=len(card["labels"]),
+        output_scale=_float(entry["output"]["scale"]),
+        output_zero=entry["output"]["zero_point"],
+        length=len(content),
+        sample=card["samples"]["images"][0]["file"],
+    )
+
+
 def _comment(text):
     return textwrap.fill(f"/* {text} */", 96, subsequent_indent=" * ")
-
-
-def _channels(channels):
-    return "red, green, blue" if channels == 3 else "one grey value a pixel"
 
 
 def _float(number):

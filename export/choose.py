@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from export import bench, doctor, tflite, verify
+from export import bench, doctor, graph, tflite, verify
 from pipelines import cli
 
 MIXED = "mixed"  # integers, with the worst layers in float
@@ -16,8 +16,8 @@ def settle(making):
     and tells the "choice".
     """
     report, card = making.report, making.card
-    missed = report["formats"].get("uint8", {}).get("failures")
-    if missed:
+    integers = report["formats"].get("uint8", {})
+    if integers.get("failures") and not _is_dead(making, integers):
         _mend(making)
     report["left_out"] = {n: f for n, f in report["formats"].items() if f["failures"]}
     for name in report["left_out"]:
@@ -27,6 +27,11 @@ def settle(making):
     if report["passed"]:
         report["choice"] = _best(making)
         card["choice"] = report["choice"]
+
+
+def _is_dead(making, entry):
+    """Whether every image has the same answer, so that no layer's loss could be told."""
+    return graph.read((making.folder / entry["file"]).read_bytes()).ends_dead
 
 
 def _mend(making):
@@ -66,7 +71,8 @@ def _best(making):
 
 def show(report):
     """Print what was measured; of formats to choose among, the doctor's findings and the choice."""
-    verify.show(report)
+    if "keras" in report:  # else no file was made that could be run
+        verify.show(report)
     if "doctor" in report:
         _show_doctor(report["doctor"])
     if "left_out" not in report:

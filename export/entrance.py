@@ -16,13 +16,14 @@ import tensorflow as tf
 from pipelines.colour import LUMA
 
 
-def folded(model, channels):
+def folded(model, channels, *, zeros=False):
     """A function from pixels of so many channels to the answers of a model.
 
     Args:
         model: a `keras.Model` of one image, of 1 or 3 channels.
         channels: those of the model, or 3 for a model of grey images: it then weighs red, green
             and blue as `pipelines.decode` does when it makes an image grey.
+        zeros: pad with zeros alone, and leave the addition in front where another number would do.
     """
     grey = channels == 3 and model.input_shape[-1] == 1
     chain = _chain(model)
@@ -30,7 +31,7 @@ def folded(model, channels):
         return lambda image: model(_to_grey(image) if grey else image, training=False)
     scale, offset, padding, first = chain
     rest = keras.Model(first.output, model.output)
-    enter = _entrance(scale, offset, padding, first, grey)
+    enter = _entrance(scale, offset, padding, first, grey, zeros)
     return lambda image: rest(enter(image), training=False)
 
 
@@ -82,7 +83,7 @@ def _linear(layer):
     return scale.astype(np.float64), offset.astype(np.float64)
 
 
-def _entrance(scale, offset, padding, conv, grey):
+def _entrance(scale, offset, padding, conv, grey, zeros):
     """A function from pixels to what the first convolution gives."""
     kernel = conv.kernel.numpy().astype(np.float64)
     scale, offset = (np.broadcast_to(n, kernel.shape[2]) for n in (scale, offset))
@@ -90,7 +91,7 @@ def _entrance(scale, offset, padding, conv, grey):
     kernel = kernel * scale[:, None]
     blank = -offset / scale  # the pixel that normalization makes zero
     pads = np.add(padding or 0, _same_padding(conv))
-    uniform = np.ptp(blank) == 0
+    uniform = np.ptp(blank) == 0 and not (zeros and np.any(blank))
     if uniform or not np.any(pads):
         bias = bias - np.einsum("hwio,i->o", kernel, blank)
     value = float(blank[0]) if uniform else 0.0

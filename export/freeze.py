@@ -60,9 +60,9 @@ class Frozen:
         self.ends_in_softmax = gives_probabilities(model)
         self.graph = cache(self._graph)
 
-    def _graph(self, channels):
+    def _graph(self, channels, zeros):
         """The constants and operations for images of so many channels."""
-        network = entrance.folded(self.model, channels)
+        network = entrance.folded(self.model, channels, zeros=zeros)
 
         def answer(image):
             scores = tf.cast(network(image), tf.float32)
@@ -75,16 +75,17 @@ class Frozen:
         shape = (batch, *self.image_shape[:2], channels)
         return tf.TensorSpec(shape, tf.float32, name=INPUT)
 
-    def save(self, path, *, batch=None, channels=None):
+    def save(self, path, *, batch=None, channels=None, zeros=False):
         """Write a SavedModel whose signature maps `image` to `probabilities`.
 
         Args:
             batch: the batch size; None, any.
             channels: 3 for a network of grey images that is to take those of a camera; default,
                 the network's own.
+            zeros: see `entrance.folded`.
         """
         channels = channels or self.image_shape[-1]
-        graph = self.graph(channels)
+        graph = self.graph(channels, zeros)
         module = tf.Module()
         # Once more inside a function of fixed shape: the converter then folds what Flatten would
         # compute from an unknown batch size, and one freezing serves both.

@@ -13,6 +13,10 @@ def _names(enum):
 
 OPERATORS = _names(schema.BuiltinOperator)
 FLOATS = {schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.FLOAT64}
+# The converter widens a range of nothing to 1e-6 on both sides in 8 bits, to less in 16.
+LEAST_SCALE = {
+    schema.TensorType.INT8: 1e-8, schema.TensorType.UINT8: 1e-8, schema.TensorType.INT16: 1e-12,
+}  # fmt: skip
 CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
 WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 
@@ -25,6 +29,7 @@ class Tensor:
     shape: tuple[int, ...]
     in_float: bool
     constant: bool
+    dead: bool = False  # an integer tensor whose scale says that it never held more than one number
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,18 @@ class Graph:
                 if any(self.tensors[t].in_float for t in (*op.inputs, *op.outputs))
             )
         )
+
+    @property
+    def dead(self):
+        """Names of what operations write, where it is the same number whatever the image."""
+        written = [self.tensors[t] for op in self.operations for t in op.outputs]
+        return tuple(tensor.name for tensor in written if tensor.dead)
+
+    @property
+    def ends_dead(self):
+        """Whether the classes are equally likely to a file of integers, whatever the image."""
+        given = [t for op in self.operations if op.kind == "SOFTMAX" for t in op.inputs]
+        return any(self.tensors[t].dead for t in given)
 
     @property
     def macs(self):
@@ -136,11 +153,15 @@ def _activated(kind, operator):
 
 def _tensor(model, tensor):
     buffer = model.Buffers(tensor.Buffer())
+    constant = buffer.DataLength() > 0 or buffer.Offset() > 1
+    numbers = tensor.Quantization()
+    scaled = tensor.Type() in LEAST_SCALE and numbers is not None and numbers.ScaleLength() == 1
     return Tensor(
         tensor.Name().decode("utf-8", "replace"),
         tuple(tensor.Shape(i) for i in range(tensor.ShapeLength())),
         tensor.Type() in FLOATS,
-        buffer.DataLength() > 0 or buffer.Offset() > 1,
+        constant,
+        not constant and scaled and numbers.Scale(0) < LEAST_SCALE[tensor.Type()],
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
-from export import calibration, doctor, metadata, models, tflite, verify
+from export import calibration, doctor, metadata, models, refusal, tflite, verify
 from export.freeze import Frozen
 from pipelines import dataset
 
@@ -85,10 +85,18 @@ class Making:
             float_input=numbers["dtype"] == "float32",
         )
         # The converter's names list whole paths of the graph, longer than the metadata.
+        return metadata.attach(content, description, self.labels, self.layer_of)
+
+    @cached_property
+    def layer_of(self):
+        """A function from the name of a file's tensor to that of its Keras layer."""
         layers = doctor.layers_of(self.model)
-        return metadata.attach(
-            content, description, self.labels, lambda name: doctor.layer_of(name, layers)
-        )
+        return lambda name: doctor.layer_of(name, layers)
+
+    def why(self, error, content):
+        """In a sentence why no runtime takes a file, of the DamagedFile that says so."""
+        reason = error.__cause__
+        return error if reason is None else refusal.sentence(reason, content, self.layer_of)
 
     def add(self, name, file, content):
         """Write the file of a format and its entry in the card."""

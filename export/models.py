@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from export import graph, refusal
 from pipelines.errors import DamagedFile, UserError
 from pipelines.quiet import quiet
 
@@ -162,8 +163,8 @@ class TFLiteModel:
         content: the bytes of the file.
         reference_kernels: run the plain kernels that define each operation instead of XNNPACK.
             Their 8-bit softmax ends the process where more than 511 classes are about equally
-            likely; to such an image `predict` gives the answer of XNNPACK, which is 0 or a step
-            for every class.
+            likely, or where scores are the same whatever the image; to such an image `predict`
+            gives the answer of XNNPACK.
     """
 
     def __init__(self, content, *, reference_kernels=False, threads=1):
@@ -172,8 +173,11 @@ class TFLiteModel:
             from ai_edge_litert import interpreter as litert
 
             kinds = litert.OpResolverType
-            kernels = kinds.BUILTIN_REF if reference_kernels else kinds.AUTO
             try:
+                # The reference kernels would end the process as they are set up.
+                self._dead = reference_kernels and graph.read(content).ends_dead
+                plain = reference_kernels and not self._dead
+                kernels = kinds.BUILTIN_REF if plain else kinds.AUTO
                 self.interpreter = litert.Interpreter(
                     model_content=content,
                     num_threads=threads,
@@ -181,8 +185,7 @@ class TFLiteModel:
                 )
                 self.interpreter.allocate_tensors()
             except Exception as error:
-                reason = " ".join(str(error).split())[:200]
-                raise DamagedFile(f"the .tflite file cannot be run: {reason}") from error
+                raise DamagedFile(refusal.sentence(error, content)) from error
         inputs, outputs = (
             self.interpreter.get_input_details(),
             self.interpreter.get_output_details(),
@@ -192,13 +195,16 @@ class TFLiteModel:
         self.input_shape = tuple(int(n) for n in self.input["shape"][1:])
         self.classes = int(self.output["shape"][-1])
         step = self.output["quantization"][0]
-        fragile = reference_kernels and self.classes > MOST_ALIKE and step == SOFTMAX_STEP
+        many = self.classes > MOST_ALIKE and step == SOFTMAX_STEP
+        fragile = reference_kernels and (many or self._dead)
         self._survivor = TFLiteModel(content, threads=threads) if fragile else None
 
     def survives(self, pixels):
         """Whether each image can be run on these kernels, bool (n,)."""
         if self._survivor is None:
             return np.ones(len(pixels), bool)
+        if self._dead:
+            return np.zeros(len(pixels), bool)
         return self._survivor.predict(pixels).max(1) > SOFTMAX_STEP
 
     def predict(self, pixels):
@@ -231,8 +237,6 @@ class TFLiteModel:
 
     def ops(self):
         """{operation: how many} of the file."""
-        from export import graph
-
         return graph.read(self.content).ops
 
     def numbers(self):

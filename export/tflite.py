@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import tensorflow as tf
 from tensorflow.lite.python.convert import mlir_quantize
 
-from export import calibration
+from export import calibration, graph, models
 from export.freeze import Frozen
 from export.graph import CONVERSIONS
 from pipelines.quiet import quiet
@@ -28,10 +29,18 @@ class Conversion:
         saved_model: the folder of a SavedModel with a batch of 1.
         images: uint8 (n, height, width, channels), for calibration, or a function that gives
             them: it is called when a format first asks for them.
+        zeros: a function that saves the network padded with zeros alone, and gives the folder.
     """
 
-    def __init__(self, saved_model, images=None):
-        self.saved_model, self._images = str(saved_model), images
+    def __init__(self, saved_model, images=None, zeros=None):
+        self.saved_model, self._images, self._zeros = str(saved_model), images, zeros
+
+    @cached_property
+    def padded_with_zeros(self):
+        """The same network without a PADV2, whose number the converter leaves in float in int16."""
+        if self._zeros is None or "PADV2" not in graph.read(self.float32).ops:
+            return self
+        return Conversion(self._zeros(), self._images)
 
     @cached_property
     def images(self):
@@ -112,7 +121,7 @@ def int8(conversion):
 
 def int16x8(conversion):
     """Weights in int8, activations in int16, float in and out: near float, slow without a DSP."""
-    return conversion.calibrating(INT16).convert()
+    return conversion.padded_with_zeros.calibrating(INT16).convert()
 
 
 def wi4(conversion):
@@ -140,7 +149,13 @@ def conversion(frozen, folder, images=None, channels=None):
         channels: of the images that the files take; default, the model's own.
     """
     frozen.save(folder, batch=1, channels=channels)
-    return Conversion(folder, images)
+
+    def zeros():
+        beside = f"{folder}_zeros"
+        frozen.save(beside, batch=1, channels=channels, zeros=True)
+        return beside
+
+    return Conversion(folder, images, zeros)
 
 
 def of_model(model, name, images=None):
@@ -150,7 +165,8 @@ def of_model(model, name, images=None):
         images: see `Conversion`; None where the format needs none.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return convert(conversion(Frozen(model), folder, images), name)
+        frozen = Frozen(models.in_float32(model))
+        return convert(conversion(frozen, Path(folder, "saved_model"), images), name)
 
 
 @dataclass(frozen=True)

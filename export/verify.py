@@ -1,6 +1,5 @@
 """Run every file of a bundle and hold it to the Keras model that it came from."""
 
-import math
 import time
 from pathlib import Path
 
@@ -8,20 +7,12 @@ import numpy as np
 
 from export import graph, metadata, models, samples, tflite
 from export.freeze import INPUT, OUTPUT, SIGNATURE
+from export.intervals import of_median, wilson
 from pipelines import cli
 
 FLOAT_TOLERANCE = 1e-4  # largest difference of a float32 file's probabilities from Keras'
 REFERENCE_MACS = 2e10  # what the reference kernels are given to do a file: about 10 s
 FEWEST_REFERENCE = 4  # images, however large the network
-
-
-def wilson(right, n):
-    """95% interval of a share (Wilson 1927), as two numbers 0..1."""
-    z = 1.959964
-    middle, share = 1 + z * z / n, right / n
-    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    centre = share + z * z / (2 * n)
-    return max(0.0, (centre - spread) / middle), min(1.0, (centre + spread) / middle)
 
 
 class Trial:
@@ -63,7 +54,7 @@ class Trial:
         found = {
             **self._compared(answers),
             "reference_kernels": _beside(plain, self.expected[some]),
-            "latency_ms": latency(fast.interpreter.invoke),
+            **latency(fast.interpreter.invoke),
             "finite": bool(np.isfinite(answers).all() and np.isfinite(plain).all()),
             "ops": parts.ops,
             "signature": fast.signature(),
@@ -83,7 +74,7 @@ class Trial:
         answers = model.predict(self.pixels)
         found = {
             **self._compared(answers),
-            "latency_ms": latency(lambda: model.predict(self.pixels[:1])),
+            **latency(lambda: model.predict(self.pixels[:1])),
             "finite": bool(np.isfinite(answers).all()),
             "ops": model.ops(),
             "signature": model.signature(),
@@ -194,14 +185,16 @@ def _accuracy(right):
 
 
 def latency(run, runs=50):
-    """Median milliseconds of one image on one thread, on this machine."""
+    """Median milliseconds of one image on one thread, on this machine, and its 95% interval."""
     run()
     times = []
     for _ in range(runs):
         start = time.perf_counter()
         run()
-        times.append(time.perf_counter() - start)
-    return round(float(np.median(times)) * 1e3, 4)
+        times.append(1e3 * (time.perf_counter() - start))
+    low, high = of_median(times)
+    rounded = [round(float(number), 4) for number in (np.median(times), low, high)]
+    return {"latency_ms": rounded[0], "latency_ms_95": rounded[1:]}
 
 
 def verify(folder, card, trial):

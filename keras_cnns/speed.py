@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 from export import bench, models, tflite
+from export.intervals import of_median
 from keras_cnns.registry import build_for_pixels
 
 REFERENCE = "resnet20_cifar"  # 41 million MACs, as a float32 .tflite on one thread
@@ -26,7 +27,11 @@ class Stopwatch:
     seen: list = field(default_factory=list)  # seconds of the reference, all of them
 
     def ratio(self, work, rounds=None):
-        """Median over rounds of the work's time by the mean of the reference's on both sides."""
+        """How long work takes, in each round by the mean of the reference's time on both sides.
+
+        Returns:
+            (the median of the rounds, its 95% interval, or None of fewer than 6 rounds).
+        """
         work()  # warm, not timed
         ratios, begun, before = [], self.clock(), self._seconds(self.reference)
         for _ in range(rounds or ROUNDS):
@@ -36,7 +41,7 @@ class Stopwatch:
             before = after
             if self.clock() - begun > SECONDS:
                 break
-        return statistics.median(ratios)
+        return statistics.median(ratios), of_median(ratios)
 
     def seconds(self, ratio):
         """A ratio in seconds of this machine: times the median of the reference."""

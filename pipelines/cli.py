@@ -143,6 +143,15 @@ def next_commands(*lines):
         print(f"  {line}")
 
 
+def again(args, names):
+    """The flags of these names as the user gave them, for a shell."""
+    from pipelines.check import shell
+
+    given = [(f"--{name.replace('_', '-')}", getattr(args, name, None)) for name in names]
+    return [flag if value is True else f"{flag} {shell(str(value))}"
+            for flag, value in given if value is not None and value is not False]  # fmt: skip
+
+
 answered = []  # what this command printed as JSON
 
 

@@ -5,8 +5,8 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
+from export.intervals import paired_difference
 from keras_cnns.evaluation import calibration, crops
-from keras_cnns.evaluation.intervals import paired_difference
 from pipelines.errors import UserError
 
 

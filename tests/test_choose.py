@@ -168,7 +168,7 @@ def test_an_automatic_bundle_that_fails_says_what_it_left_out_and_what_to_try(ru
     )
     assert status == 1 and not out.exists()
     assert "left out wi4: " in output
-    assert f"python -m export choose '{tmp_path}/my run/model.keras'" in errors
+    assert f"python -m export choose '{tmp_path}/my run' {' '.join(words[:-2])}" in errors
 
 
 def test_signal_to_noise_is_that_of_its_formula():

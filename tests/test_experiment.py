@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export.intervals import crossed, reached, wilson
 from keras_cnns import complexity, registry
-from keras_cnns.evaluation.intervals import crossed, reached, wilson
 from keras_cnns.experiments import table, verdict, work
 from keras_cnns.experiments.session import Session, begin
 from pipelines.check import Checks

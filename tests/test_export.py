@@ -491,14 +491,6 @@ def test_a_kill_between_a_report_and_its_card_leaves_a_bundle(made, digits, tmp_
     assert bundle.check(tmp_path / "b", digits, Limits(max_drop=100, images=20))["passed"]
 
 
-@pytest.mark.parametrize(
-    "right, n, low, high",
-    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (50, 100, 0.4038, 0.5962)],
-)
-def test_intervals_are_wilsons(right, n, low, high):
-    assert verify.wilson(right, n) == pytest.approx((low, high), abs=1e-4)
-
-
 def test_a_run_is_found_by_its_folder_and_near_names_are_told(trained, tmp_path):
     assert find(trained).path == trained / "model.keras"
     assert find(trained).labels == tuple("0123456789")

@@ -41,7 +41,7 @@ ALLOWED = {
     },
     "export": {
         "export", "pipelines", "tensorflow", "keras", "ai_edge_litert", "numpy", "PIL", "yaml",
-        "matplotlib", "flatbuffers", "ai_edge_quantizer", "onnx", "tf2onnx", "onnxruntime",
+        "matplotlib", "flatbuffers", "ai_edge_quantizer", "onnx", "tf2onnx", "onnxruntime", "scipy",
         "tflite_micro",  # where installed, it measures the arena
     },
 }  # fmt: skip

@@ -389,7 +389,7 @@ def test_a_file_is_measured_beside_the_reference(bundled, tmp_path, alone):
     session = make_session(tmp_path / "s", rounds=3)
     (tmp_path / "s" / "reference.tflite").write_bytes(content)
     found = Bench(session).latency(content)
-    assert found.keys() == {"latency", "latency_ms", "reference_ms"}
+    assert found.keys() == {"latency", "latency_low", "latency_high", "latency_ms", "reference_ms"}
     assert all(0 < value < math.inf for value in found.values())
     assert of_file(content)["bytes"] == len(content)
 

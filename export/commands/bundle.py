@@ -26,6 +26,8 @@ def run(args):
     from shlex import quote
 
     from export.trained import find, source_of
+    from pipelines.check import shell
+    from pipelines.errors import CheckFailed
     from pipelines.quiet import quiet
     from pipelines.sources import refuse_inside
 
@@ -33,13 +35,19 @@ def run(args):
     trained = find(args.model, suffixes=(".keras",))
     refuse_inside(args.out, args.calibrate or trained.config.get("data"))
     with quiet():
-        from export.bundle import bundle, claim, formats
+        from export.bundle import Missed, bundle, claim, formats
 
     claim(args.out)
     names = formats(args.formats)
     source = source_of(trained, args, "--calibrate")
     prefer = args.prefer if args.auto else None
-    report = bundle(trained.path, trained.labels, source, args.out, names, limits, options, prefer)
+    what = (trained.path, trained.labels, source, args.out, names, limits, options, prefer)
+    try:
+        report = bundle(*what)
+    except Missed as missed:
+        checks.show(missed.report, args)
+        near = " ".join([f"python -m export choose {shell(args.model)}", *checks.again(args)])
+        raise CheckFailed(f"{missed}. What can be had within it: {near}") from None
     checks.show(report, args)
     if not args.json:
         made = list(report["formats"])

@@ -54,6 +54,16 @@ def _resolved(args, settings, known=()):
     return resolve(settings(), dict(known) | given(args, settings))
 
 
+def again(args):
+    """The user's own flags on formats, images and limits, for a command that asks for the same."""
+    from export.limits import Limits, Options
+    from pipelines.check import Checks
+    from pipelines.settings import knobs
+
+    names = ("formats", "calibrate", "data_dir", *knobs(Checks), "changed_data")
+    return cli.again(args, (*names, *knobs(Limits), *knobs(Options)))
+
+
 def show(report, args):
     from export import choose
 

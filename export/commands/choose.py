@@ -18,9 +18,8 @@ def flags(parser):
 
 def run(args):
     """Measure the formats and name the best; status 1 where none keeps to the limits."""
-    from shlex import quote
-
     from export.trained import find, source_of
+    from pipelines.check import shell
     from pipelines.files import check_picture
     from pipelines.quiet import quiet
 
@@ -39,8 +38,6 @@ def run(args):
     if args.plot and not args.json:
         print(f"wrote {args.plot}")
     if report["passed"] and not args.json:
-        cli.next_commands(
-            f"python -m export bundle {quote(str(args.model))} --auto --prefer {args.prefer} "
-            f"--max-drop {limits.max_drop:g} --out bundle"
-        )
+        same = f"python -m export bundle {shell(args.model)} --auto --prefer {args.prefer}"
+        cli.next_commands(" ".join([same, *checks.again(args), "--out bundle"]))
     return 0 if report["passed"] else 1

@@ -120,12 +120,14 @@ def _measured(found, form):
 
 
 def _show(rows, notes):
+    from keras_cnns.evaluation.compare import millions
+
     shown = sorted(rows, key=lambda row: -row["top1"])
     cli.table(
-        ["model", "top-1", "M parameters", "M MACs", "images/s", "latency", "size"],
+        ["model", "top-1", "M parameters", "M MACs", "images/s", "latency (95%)", "size"],
         [
-            [row["model"], f"{100 * row['top1']:.2f}%", f"{row['params'] / 1e6:,.2f}",
-             f"{row['macs'] / 1e6:,.0f}", *_times(row)]
+            [row["model"], f"{100 * row['top1']:.2f}%", millions(row["params"]),
+             millions(row["macs"]), *_times(row)]
             for row in shown
         ],
     )  # fmt: skip
@@ -134,10 +136,12 @@ def _show(rows, notes):
 
 
 def _times(row):
+    from keras_cnns.evaluation.compare import latency
+
     if "latency_ms" not in row:
         return ["-", "-", "-"]
     return [
         f"{row['images_per_second']:,.1f}",
-        f"{row['latency_ms']:.3f} ms",
+        latency(row),
         f"{row['bytes'] / 1024:,.1f} KiB",
     ]

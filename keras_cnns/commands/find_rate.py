@@ -44,7 +44,5 @@ def _again(args):
     from pipelines.settings import knobs
 
     names = ("model", "data", "data_dir", "recipe", "config", *knobs(Checks), *knobs(Training))
-    said = {name: getattr(args, name, None) for name in names}
-    words = [f"--{n.replace('_', '-')} {shell(v)}" for n, v in said.items() if v is not None]
     settings = [s for s in args.settings if s.split("=")[0].split(".")[-1] != "learning_rate"]
-    return " ".join(words + list(map(shell, settings)))
+    return " ".join(cli.again(args, names) + list(map(shell, settings)))

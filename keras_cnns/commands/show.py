@@ -40,7 +40,7 @@ def run(args):
             _show_layers(v, model, facts.get("widths"))
             if args.out:
                 _draw(v, model, args.out)
-        _show_next(args.names[0], variants[0].name, drawn=bool(args.out))
+        _show_next(args, wanted[0], variants[0].name)
 
 
 def _check(args, variants):
@@ -100,23 +100,29 @@ def _draw(v, model, path):
     print(f"drawn: {path}")
 
 
-def _show_next(named, name, *, drawn):
-    from shlex import quote
+def _show_next(args, facts, name):
+    from pipelines.check import shell
 
-    way = f"--model {name} --data digits"
-    if named != name:  # a best.yaml, which says all of it
-        way = f"--config {quote(named)}"
+    named = next(name for name in args.names if name != INCEPTION)
+    again = ["python -m keras_cnns show", shell(named), *cli.again(args, ("image_size", "classes"))]
+    # A best.yaml says all of it.
+    way = f"--config {shell(named)}" if "widths" in facts else f"--model {name} --data digits"
+    train = ["python -m keras_cnns train", way, *cli.again(args, ("image_size",))]
     cli.next_commands(
-        *([] if drawn else [f"python -m keras_cnns show {quote(named)} --out {name}.png"]),
-        f"python -m keras_cnns train {way} --out runs/first",
+        *([] if args.out else [" ".join([*again, f"--out {name}.png"])]),
+        " ".join([*train, "--out runs/first"]),
     )
 
 
 def _read(name):
     """{"model", "widths", "image_size"} of what the user named, as far as it says them."""
+    from pathlib import Path
+
     from keras_cnns.found import read
     from pipelines.errors import UserError
 
+    if Path(name).is_dir():
+        _check_folder(Path(name))
     if not name.endswith((".yaml", ".yml")):
         return {"model": name}
     facts = read(name)
@@ -136,3 +142,25 @@ def _show_side_by_side(variants, models):
         header, [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows]
     )
     print("weights without biases; 1 MAC is what the lecture calls 1 FLOP; see docs/errata.md")
+
+
+def _check_folder(folder):
+    """Refuse a folder, unless it is called as a network is, and say what to name in its place."""
+    from export.trained import CARD, CONFIG, config_of
+    from keras_cnns.registry import names
+    from pipelines.check import shell
+    from pipelines.errors import UserError
+
+    if str(folder) in names():
+        return
+    what = "is a folder, and no network of `list`"
+    if (folder / "best.yaml").is_file():
+        what = f"is a search; the network that it chose is {shell(str(folder / 'best.yaml'))}"
+    elif (folder / "search.yaml").is_file():
+        what = "is a search that has chosen no network yet"
+    elif (folder / CONFIG).is_file():
+        model = config_of(folder).get("model", "not told")
+        what = f"is the run of a training; its network is {model}"
+    elif (folder / CARD).is_file():
+        what = "is a bundle; its MODEL_CARD.md says what it holds"
+    raise UserError(f"{folder} {what}")

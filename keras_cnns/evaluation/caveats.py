@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from export.intervals import wilson
 from keras_cnns.evaluation.answers import ask
-from keras_cnns.evaluation.intervals import wilson
 from pipelines import dataset
 
 FEW = 30  # images of a class below which its share is hardly known

@@ -73,9 +73,9 @@ def of_run(trained, source, split="test"):
         UserError: the classes are not those that the model was trained on.
     """
     from export import models
+    from export.intervals import wilson
     from export.trained import check_labels
     from keras_cnns.evaluation.answers import ask
-    from keras_cnns.evaluation.intervals import wilson
 
     model = models.load_keras(trained.path)
     classes = len(check_labels(trained.labels, source, model.output_shape[-1]))
@@ -125,8 +125,11 @@ def measure(row, model, watch, form, images=None):
         images = np.random.default_rng(0).integers(0, 256, (CALIBRATION, *shape), np.uint8)
     content = tflite.of_model(model, form, images)
     # In seconds only when all are measured: the reference's median is then that of them all.
-    row["latency_ratio"] = watch.ratio(bench.runner(models.TFLiteModel(content)))
-    row["batch_ratio"] = watch.ratio(speed.batches(model, BATCH), rounds=5)
+    for name, work, rounds in (
+        ("latency_ratio", bench.runner(models.TFLiteModel(content)), None),
+        ("batch_ratio", speed.batches(model, BATCH), 7),
+    ):
+        row[name], row[f"{name}_95"] = watch.ratio(work, rounds)
     row["format"], row["bytes"] = form, len(content)
     row["macts"] = _activations(model)
 
@@ -144,6 +147,23 @@ def in_seconds(rows, watch):
         if "latency_ratio" in row:
             row["latency_ms"] = 1e3 * watch.seconds(row["latency_ratio"])
             row["images_per_second"] = BATCH / watch.seconds(row["batch_ratio"])
+            if ends := row.get("latency_ratio_95"):
+                row["latency_ms_95"] = [1e3 * watch.seconds(end) for end in ends]
+            if ends := row.get("batch_ratio_95"):
+                row["images_per_second_95"] = [BATCH / watch.seconds(end) for end in ends[::-1]]
+
+
+def latency(row):
+    """The latency of a measured row with its 95% interval, in words."""
+    known = row.get("latency_ms_95")
+    ends = f" ({known[0]:.3f} to {known[1]:.3f})" if known else ""
+    return f"{row['latency_ms']:.3f} ms{ends}"
+
+
+def millions(count):
+    """A count in millions, to three digits: "0.416", "41.3", "4,089"."""
+    value = count / 1e6
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3}f}"
 
 
 def front(rows, cost, *, more_is_better=False):
@@ -176,7 +196,7 @@ def write_tables(rows, folder):
             "top1_high": _points(row["top1_95"] and row["top1_95"][1]),
             "top5": _points(row["top5"]),
             "top5_err": _points(None if row["top5"] is None else 1 - row["top5"]),
-            "param_count": round(row["params"] / 1e6, 3),
+            "param_count": round(row["params"] / 1e6, 4),
             "images": row["images"],
             "data": row["data"],
             "source": row["source"],
@@ -192,13 +212,14 @@ def write_tables(rows, folder):
                 row.get("images_per_second") and 1e3 * BATCH / row["images_per_second"], 3
             ),
             "infer_batch_size": BATCH if "images_per_second" in row else "",
-            "param_count": round(row["params"] / 1e6, 3),
-            "infer_gmacs": round(row["macs"] / 1e9, 4),
+            "param_count": round(row["params"] / 1e6, 4),
+            "infer_gmacs": round(row["macs"] / 1e9, 7),
             "infer_macts": _rounded(row.get("macts") and row["macts"] / 1e6, 3),
             "tflite_format": row.get("format", ""),
             "tflite_bytes": row.get("bytes", ""),
             "tflite_latency_ms": _rounded(row.get("latency_ms"), 4),
             "tflite_latency_ratio": _rounded(row.get("latency_ratio"), 4),
+            **_ends("tflite_latency_ratio", row.get("latency_ratio_95")),
         }
         for row in rows
     ]
@@ -211,6 +232,11 @@ def write_tables(rows, folder):
 
 def _points(share):
     return "" if share is None else round(100 * share, 3)
+
+
+def _ends(name, interval):
+    low, high = interval or (None, None)
+    return {f"{name}_low": _rounded(low, 4), f"{name}_high": _rounded(high, 4)}
 
 
 def _rounded(value, digits):

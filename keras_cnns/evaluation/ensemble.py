@@ -12,10 +12,10 @@ import keras
 import numpy as np
 
 from export import models
+from export.intervals import paired_difference, wilson
 from export.trained import MODEL, Trained, find
 from keras_cnns import run
 from keras_cnns.evaluation.answers import ask
-from keras_cnns.evaluation.intervals import paired_difference, wilson
 from pipelines.colour import LUMA
 from pipelines.errors import UserError, did_you_mean
 from pipelines.files import whole_folder, write_json

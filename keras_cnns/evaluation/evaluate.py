@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from export import models
+from export.intervals import paired_difference, wilson
 from export.trained import check_labels, names_of
 from keras_cnns.evaluation import calibration, caveats, crops
 from keras_cnns.evaluation.answers import BATCH, ask, log_probabilities
-from keras_cnns.evaluation.intervals import paired_difference, wilson
 from pipelines import dataset
 from pipelines.check import display
 

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from keras_cnns import page, plots, run
-from keras_cnns.evaluation.compare import BATCH, front, write_tables
+from keras_cnns.evaluation.compare import BATCH, front, latency, millions, write_tables
 from keras_cnns.speed import REFERENCE
 from pipelines.files import whole_folder, write_json, write_text
 
@@ -131,11 +131,11 @@ def _said(row):
         accuracy += f" (95%: {100 * low:.1f} to {100 * high:.1f})"
     parts = [
         accuracy,
-        f"{row['params'] / 1e6:,.2f} M parameters",
-        f"{row['macs'] / 1e6:,.0f} M MACs",
+        f"{millions(row['params'])} M parameters",
+        f"{millions(row['macs'])} M MACs",
     ]
     if "latency_ms" in row:
-        parts.append(f"{row['format']} {row['bytes'] / 1e6:,.2f} MB, {row['latency_ms']:,.2f} ms")
+        parts.append(f"{row['format']} {millions(row['bytes'])} MB, {latency(row)}")
         parts.append(f"{row['images_per_second']:,.0f} images/s")
     return ", ".join([*parts, row["source"]])
 
@@ -148,9 +148,9 @@ def _table(rows):
               "latency, ms", "latency / reference", "MB", "source"]  # fmt: skip
     lines = [
         [row["model"], row["family"], number(100 * row["top1"]),
-         number(row["top5"] and 100 * row["top5"]), number(row["params"] / 1e6),
-         number(row["macs"] / 1e6, "{:,.0f}"), number(row.get("images_per_second"), "{:,.1f}"),
-         number(row.get("latency_ms")), number(row.get("latency_ratio")),
+         number(row["top5"] and 100 * row["top5"]), (millions(row["params"]), row["params"]),
+         (millions(row["macs"]), row["macs"]), number(row.get("images_per_second"), "{:,.1f}"),
+         number(row.get("latency_ms"), "{:,.3f}"), number(row.get("latency_ratio"), "{:,.3f}"),
          number(row.get("bytes") and row["bytes"] / 1e6), row["source"]]
         for row in sorted(rows, key=lambda row: -row["top1"])
     ]  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_cnns.evaluation.intervals import crossed
+from export.intervals import crossed
 
 AGREES, DISAGREES, OPEN = "agrees", "disagrees", "cannot be told"
 

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 
 from export import models
+from export.intervals import reached
 from export.trained import CONFIG, MODEL
 from keras_cnns import complexity, registry
 from keras_cnns import run as runs
 from keras_cnns.evaluation.answers import ask
-from keras_cnns.evaluation.intervals import reached
 from keras_cnns.experiments import verdict
 from keras_cnns.experiments.session import SUMMARY
 from keras_cnns.training import stops

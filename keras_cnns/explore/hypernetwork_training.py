@@ -7,8 +7,8 @@ core.
 import keras
 import numpy as np
 
+from export.intervals import wilson
 from export.trained import MODEL
-from export.verify import wilson
 from keras_cnns import complexity
 from keras_cnns.explore import hypernetwork as hypernetworks
 from keras_cnns.explore import pictures, session

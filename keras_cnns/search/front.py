@@ -13,7 +13,8 @@ from pipelines.settings import plain
 
 COLUMNS = (
     *("id", "kind", "status", "reason", "front", "chosen", "tflite_accuracy", "accuracy"),
-    *("latency", "latency_ms", "reference_ms", "bytes", "arena", "macs", "params", "model"),
+    *("latency", "latency_low", "latency_high", "latency_ms", "reference_ms"),
+    *("bytes", "arena", "macs", "params", "model"),
     *("widths", "image_size", "epochs_done", "epochs", "best_epoch", "seconds"),
     *("training_seconds", "values"),
 )

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from export import arena, bench, calibration, models, tflite
+from export.intervals import of_median
 from keras_cnns import complexity, registry
 from pipelines.files import whole_file
 
@@ -44,7 +45,8 @@ class Bench:
 
         Returns:
             {"latency": CPU time of an image as a share of the reference's, the median over the
-            rounds; "latency_ms", "reference_ms": medians by the clock}; one thread, this machine.
+            rounds; "latency_low", "latency_high": its 95% interval, or None of fewer than 6 rounds;
+            "latency_ms", "reference_ms": medians by the clock}; one thread, this machine.
         """
         runners = [bench.runner(models.TFLiteModel(c)) for c in (content, self.reference)]
         rounds = self.session.search.rounds
@@ -53,8 +55,12 @@ class Bench:
         if more > rounds:  # a network of microseconds needs more rounds, and has them for nothing
             clock, cpu = bench.times(runners, more)
         mine, its = np.median(clock, axis=0) * 1e3
+        shares = cpu[:, 0] / cpu[:, 1]
+        low, high = of_median(shares) or (None, None)
         return {
-            "latency": round(float(np.median(cpu[:, 0] / cpu[:, 1])), 4),
+            "latency": round(float(np.median(shares)), 4),
+            "latency_low": low and round(low, 4),
+            "latency_high": high and round(high, 4),
             "latency_ms": round(float(mine), 4),
             "reference_ms": round(float(its), 4),
         }

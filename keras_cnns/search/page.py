@@ -265,11 +265,18 @@ def _difference(row):
     return [against, points, f"{low:+.2f} to {high:+.2f}"]
 
 
+def _ends(result):
+    """The 95% interval of a latency; nothing where too few rounds measured it."""
+    if result.get("latency_low") is None:
+        return ""
+    return f"{result['latency_low']:.3f} to {result['latency_high']:.3f}"
+
+
 def _table(session, members, best):
     ids = [r["id"] for r in members]
     accuracy = objectives.accuracy_of(session.objectives)
-    header = ["trial", "what", "accuracy", "latency", "KiB", "arena KiB", "MACs", "parameters"]
-    header += ["epochs", "widths", "network", "why"]
+    header = ["trial", "what", "accuracy", "latency", "95%", "KiB", "arena KiB", "MACs"]
+    header += ["parameters", "epochs", "widths", "network", "why"]
     rows = []
     for r in session.results.all():
         what = "chosen" if best is not None and r is best else "front" if r["id"] in ids else ""
@@ -278,12 +285,13 @@ def _table(session, members, best):
         numbers = [
             (f"{100 * r[accuracy]:.2f}%", r[accuracy]),
             (f"{r['latency']:.3f}", r["latency"]),
+            _ends(r),
             (f"{r['bytes'] / 1024:,.1f}", r["bytes"]),
             (f"{r['arena'] / 1024:,.1f}", r["arena"]),
             (f"{r['macs']:,}", r["macs"]),
             (f"{r['params']:,}", r["params"]),
             (f"{r['epochs_done']}", r["epochs_done"]),
-        ] if measured else [""] * 7  # fmt: skip
+        ] if measured else [""] * 8  # fmt: skip
         widths = ", ".join(f"{w:g}" for w in r.get("widths", ()))
         rows.append([r["id"], what, *numbers, widths, r.get("model", ""), r.get("reason") or ""])
     return "<h2>Every candidate</h2>" + page.table("All candidates of the search", header, rows)

@@ -15,9 +15,8 @@ import keras
 import numpy as np
 import yaml
 
-from export import models
+from export import intervals, models
 from export.trained import CONFIG, LABELS, MODEL
-from keras_cnns.evaluation import intervals
 from keras_cnns.search import front, measure
 from keras_cnns.search.results import DONE, UNIFORM
 from keras_cnns.search.trial import FILE, trained

@@ -1,12 +1,39 @@
-"""How sure a share of images is, and the difference of two shares of the same images."""
+"""How sure a measured number is: shares of images, their differences, and medians of times."""
 
 import math
 
 import numpy as np
 
-from export.verify import wilson
 
-__all__ = ["crossed", "paired_difference", "reached", "wilson"]
+def wilson(right, n):
+    """95% interval of a share (Wilson 1927), as two numbers 0..1."""
+    z = 1.959964
+    middle, share = 1 + z * z / n, right / n
+    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    centre = share + z * z / (2 * n)
+    return max(0.0, (centre - spread) / middle), min(1.0, (centre + spread) / middle)
+
+
+def of_median(values):
+    """95% interval of a median, between two of the sorted values (Thompson 1936).
+
+    It holds whatever the values' distribution, for each lies below the median with a chance of
+    one half: the k-th from below and the k-th from above miss it with twice the binomial chance
+    of fewer than k of n. The largest k that misses it in at most 5% is taken.
+
+    Args:
+        values: (n,), such as the times of n rounds.
+
+    Returns:
+        (low, high), or None of fewer than 6 values, of which none is sure enough.
+    """
+    ordered = sorted(map(float, values))
+    n = len(ordered)
+    k, missed = 0, 1  # missed: cases out of 2 ** n in which fewer than k + 1 lie below
+    while 40 * missed <= 2**n:
+        k += 1
+        missed += math.comb(n, k)
+    return (ordered[k - 1], ordered[n - k]) if k else None
 
 
 def paired_difference(ours, theirs):
