@@ -158,7 +158,7 @@ def make(making, parts):
         for file in sorted(making.folder.rglob("*"))
         if file.is_file()
     }
-    write_json(making.folder / MARKER, making.card)
+    cards.write_card(making.folder, making.card)
     return passed
 
 
@@ -203,7 +203,8 @@ def _formats(making):
         except (UserError, OSError):
             raise
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
+            lines = dict.fromkeys(line.strip() for line in str(error).splitlines())
+            reason = " ".join(filter(None, lines))[:200]
             making.unmade[name] = f"cannot be made: {reason}"
     cli.status("")
     if making.unmade and (not making.prefer or not making.card["formats"]):
@@ -231,7 +232,7 @@ def _verified(making):
         choose.settle(making)
         if "doctor" in making.report:
             choose.plot(making.report, making.folder / "doctor.png")
-    write_json(making.folder / REPORT, making.report)
+    write_json(making.folder / REPORT, files.finite(making.report))
 
 
 PARTS = {
@@ -296,6 +297,6 @@ def keep(folder, report):
     """Write a report of `check` into its bundle."""
     folder = Path(folder)
     card = cards.read_card(folder)
-    write_json(folder / REPORT, report)
+    write_json(folder / REPORT, files.finite(report))
     card["files"][REPORT] = entry(folder / REPORT)
-    write_json(folder / MARKER, card)
+    cards.write_card(folder, card)

@@ -5,9 +5,22 @@ import json
 from pathlib import Path
 
 from pipelines.errors import DamagedFile, UserError
+from pipelines.files import write_json
 
 MARKER = "model.json"
 REPORT = "verify.json"
+SEAL = "sha256"  # of all that the card says beside it
+
+
+def write_card(folder, card):
+    """Write a bundle's model.json, sealed."""
+    write_json(Path(folder) / MARKER, card | {SEAL: _digest(card)})
+
+
+def _digest(card):
+    """sha256 of a card's contents, whatever the order and the spaces of its text."""
+    told = {key: value for key, value in card.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def read_card(folder):
@@ -15,7 +28,7 @@ def read_card(folder):
 
     Raises:
         UserError: the folder is no bundle.
-        DamagedFile: its card is no card.
+        DamagedFile: its card is no card, or was changed since it was written.
     """
     file = Path(folder) / MARKER
     if not file.is_file():
@@ -26,6 +39,10 @@ def read_card(folder):
         raise DamagedFile(f"{file} is damaged: {error}") from None
     if not isinstance(card, dict) or not {"keras", "formats", "labels"} <= card.keys():
         raise DamagedFile(f"{file} is damaged, or that of something else: it names no formats")
+    if card.get(SEAL) != _digest(card):
+        raise DamagedFile(
+            f"{file} was changed since the bundle was made (sha256 differs); make the bundle again"
+        )
     return card
 
 

@@ -14,6 +14,8 @@ from pipelines.quiet import quiet
 
 # At a sum of 512 the reference softmax shifts by more bits than there are, and its check ends all.
 MOST_ALIKE = 511  # classes
+# Keras stores weights as they are; of its JSON, the largest network of the lecture has 2 MB.
+MOST_UNPACKED, MOST_PACKED = 2**26, 20  # bytes, and times the file's own
 SOFTMAX_STEP = 1 / 256  # of an 8-bit softmax's output, by the definition of the operation
 
 
@@ -43,8 +45,7 @@ def load(path, *, reference_kernels=False, threads=1):
 
 def load_keras(path):
     """Open a .keras file in safe mode, and check that it maps one image to class scores."""
-    if not zipfile.is_zipfile(path):
-        raise DamagedFile(f"{path} is damaged, or no .keras file")
+    _check_archive(path)
     with quiet():
         import keras
     try:
@@ -59,9 +60,28 @@ def load_keras(path):
         check_classifier(inputs, outputs)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    if not all(map(keras.utils.is_keras_tensor, (model.input, model.output))):
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # out of its dict
-    return model
+    plain = type(model) is not keras.Sequential  # which knows its layers' input, and not its own
+    if plain and all(map(keras.utils.is_keras_tensor, (model.input, model.output))):
+        return model
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # out of its dict
+
+
+def _check_archive(path):
+    """Refuse what is no ZIP archive, or would unpack to far more than Keras ever packed.
+
+    Raises:
+        DamagedFile: it is such.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except zipfile.BadZipFile:
+        raise DamagedFile(f"{path} is damaged, or no .keras file") from None
+    if unpacked > MOST_UNPACKED + MOST_PACKED * Path(path).stat().st_size:
+        raise DamagedFile(
+            f"{path} is unsafe, and was not opened: it would unpack to {unpacked:,} bytes, and "
+            "Keras packs no file so tightly"
+        )
 
 
 def in_float32(model):

@@ -99,9 +99,10 @@ def check_sealed(path):
     from export.card import MARKER, check_hash, read_card
 
     if (path.parent / MARKER).is_file():
-        known = read_card(path.parent).get("files", {})
-        if path.name in known:
-            check_hash(path, known[path.name])
+        known = read_card(path.parent)["files"]
+        for file in (path, path.with_name(LABELS)):
+            if path.name in known and file.name in known:
+                check_hash(file, known[file.name])
 
 
 def _labels(folder):

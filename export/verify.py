@@ -9,6 +9,7 @@ from export import graph, metadata, models, samples, tflite
 from export.freeze import INPUT, OUTPUT, SIGNATURE
 from export.intervals import of_median, wilson
 from pipelines import cli
+from pipelines.errors import DamagedFile
 
 FLOAT_TOLERANCE = 1e-4  # largest difference of a float32 file's probabilities from Keras'
 REFERENCE_MACS = 2e10  # what the reference kernels are given to do a file: about 10 s
@@ -24,11 +25,19 @@ class Trial:
         labels: int (n,), their true classes.
         names: class names in the order of the outputs.
         limits: a `limits.Limits`.
+
+    Raises:
+        DamagedFile: the Keras model's answers are not finite.
     """
 
     def __init__(self, model, pixels, labels, names, limits):
         self.pixels, self.labels, self.names, self.limits = pixels, labels, names, limits
         self.expected = model.predict(pixels)
+        if not np.isfinite(self.expected).all():
+            raise DamagedFile(
+                "the Keras model answers with numbers that are not finite: its training went bad, "
+                "or its file is damaged"
+            )
         self.right = self.expected.argmax(1) == labels
 
     def keras(self):

@@ -159,9 +159,11 @@ def print_json(value):
     """Print one JSON object as the last line, readable where the output takes every letter."""
     import json
 
+    from pipelines.files import finite
+
     answered.append(value)
     unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
-    print(json.dumps(value, ensure_ascii=not unicode))
+    print(json.dumps(finite(value), ensure_ascii=not unicode))
 
 
 def status(text):

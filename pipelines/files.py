@@ -11,6 +11,7 @@ import errno
 import fcntl
 import fnmatch
 import json
+import math
 import os
 import re
 import shutil
@@ -174,6 +175,15 @@ def write_text(path, text):
 def write_json(path, value):
     """Write `value` as indented JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def finite(value):
+    """The same plain value, None in the place of numbers that JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def cache_folder():

@@ -45,7 +45,7 @@ def bundle(tmp_path):
         "formats": {"uint8": {"file": "model_uint8.tflite"} | entry(folder / "model_uint8.tflite")},
         "files": {name: entry(folder / name) for name in contents},
     }
-    (folder / "model.json").write_text(json.dumps(card))
+    cards.write_card(folder, card)
     (folder / "unlisted.txt").write_text("unlisted")
     return folder
 
@@ -144,6 +144,31 @@ def test_a_damaged_card_is_refused_with_5(bundle, text):
     with pytest.raises(DamagedFile) as caught:
         cards.read_card(bundle)
     assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda card: card["labels"].reverse(),
+        lambda card: card.update(formats={}),
+        lambda card: card["formats"]["uint8"].update(file=3),
+        lambda card: card.pop("files"),
+        lambda card: card.pop("sha256"),
+    ],
+)
+def test_an_edited_card_is_refused_with_5(bundle, run, edit):
+    card = json.loads((bundle / "model.json").read_text())
+    edit(card)
+    (bundle / "model.json").write_text(json.dumps(card))
+    for words in (["serve", bundle, "--port", "0"], ["verify", bundle], ["bench", bundle]):
+        status, _, errors = run("export", *words)
+        assert status == 5 and "model.json was changed since" in errors
+
+
+def test_a_card_may_be_written_with_other_spaces(bundle):
+    text = json.dumps(json.loads((bundle / "model.json").read_text()), indent=7)
+    (bundle / "model.json").write_text(text)
+    assert cards.read_card(bundle)["name"] == "tiny"
 
 
 def test_a_taken_port_is_said():
