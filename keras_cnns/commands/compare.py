@@ -114,7 +114,7 @@ def _measured(found, form):
     return [
         f"Times: CPU time on this machine, each round between two runs of {speed.REFERENCE} in "
         f"float32 ({one:.2f} ms); medians of the ratios, so that what else the machine did cancels "
-        f"out. Latency and size: {form} .tflite, one image, one thread; images a second: Keras, "
+        f"out, with 95% intervals of the median. Latency and size: {form} .tflite, one image, one thread; images a second: Keras, "
         f"batch {compare.BATCH}, a core. A GPU is not timed."
     ]
 

@@ -214,7 +214,7 @@ def write_tables(rows, folder):
             "infer_batch_size": BATCH if "images_per_second" in row else "",
             "param_count": round(row["params"] / 1e6, 4),
             "infer_gmacs": round(row["macs"] / 1e9, 7),
-            "infer_macts": _rounded(row.get("macts") and row["macts"] / 1e6, 3),
+            "infer_macts": _rounded(row.get("macts") and row["macts"] / 1e6, 6),
             "tflite_format": row.get("format", ""),
             "tflite_bytes": row.get("bytes", ""),
             "tflite_latency_ms": _rounded(row.get("latency_ms"), 4),
