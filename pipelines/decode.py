@@ -4,7 +4,8 @@ A phone that shows the model an image must repeat it: JPEG by the accurate inver
 transform and smooth chroma, as Pillow, browsers and telephones decode it, to the bit; upright by
 its EXIF orientation, laid on white where it is transparent, the first frame of an animation, grey
 as 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), then stretched to the model's height and width by
-bilinear interpolation (antialiased when it shrinks), and rounded to uint8.
+bilinear interpolation (antialiased when it shrinks), and rounded to uint8, halves to even (sums in
+float32: in another order they may move a few pixels by one level).
 """
 
 from pathlib import Path

@@ -114,8 +114,8 @@ def _measured(found, form):
     return [
         f"Times: CPU time on this machine, each round between two runs of {speed.REFERENCE} in "
         f"float32 ({one:.2f} ms); medians of the ratios, so that what else the machine did cancels "
-        f"out, with 95% intervals of the median. Latency and size: {form} .tflite, one image, one thread; images a second: Keras, "
-        f"batch {compare.BATCH}, a core. A GPU is not timed."
+        f"out, with their 95% intervals. Latency and size: {form} .tflite, one image, one thread; "
+        f"images a second: Keras, batch {compare.BATCH}, a core. A GPU is not timed."
     ]
 
 
