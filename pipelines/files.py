@@ -241,7 +241,7 @@ def _check_writable(folder):
         with scratch(folder):
             pass
     except (OSError, EnvironmentFault) as error:
-        why = str(getattr(error, "strerror", None) or error).lower()
+        why = (getattr(error, "strerror", None) or "it takes no files").lower()
         raise EnvironmentFault(f"{folder} cannot be written ({why}); name another --out") from None
 
 

@@ -486,6 +486,16 @@ def test_a_prepared_tfds_set_is_read_offline(name, tfds_dir):
     assert sorted(zip(map(bytes, ours), split.labels.tolist(), strict=True)) == theirs
 
 
+@pytest.mark.parametrize("file", ["dataset_info.json", "features.json"])
+@pytest.mark.parametrize("text", ["", "{}", "gone"])
+def test_a_damaged_prepared_set_is_told(file, text, tfds_dir, tmp_path):
+    shutil.copytree(tfds_dir, tmp_path / "sets")
+    (damaged,) = (tmp_path / "sets").rglob(file)
+    damaged.unlink() if text == "gone" else damaged.write_text(text)
+    with pytest.raises(UserError, match="prepare"):
+        open_source("tfds:tiny", data_dir=str(tmp_path / "sets"))
+
+
 def test_a_set_that_is_not_prepared_is_refused_without_a_network(tfds_dir):
     for name, message in {
         "tfds:tinny": "did you mean tiny",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines import cli
-from pipelines.check import Findings, Place, shell
+from pipelines.check import Findings, Place, display, shell
 from pipelines.check.cache import Cache, stamp
 from pipelines.errors import UserError, did_you_mean
 from pipelines.files import expanded
@@ -88,7 +88,11 @@ def _builder(base, version, data_dir):
         first = sorted(sets)
         raise UserError(f"tfds:{name} is several sets ({', '.join(first[:5])}); name one of them")
     newest = max(folders, key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)])
-    return tfds.builder_from_directory(newest)
+    try:
+        return tfds.builder_from_directory(newest)
+    except Exception as error:  # of each part of it another
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{display(newest)} is damaged ({why}); prepare the set again") from None
 
 
 def _named(path):
