@@ -149,7 +149,7 @@ def _finish(session, retrained, out, *, as_json):
         return quote(str(out / name))
 
     cli.next_commands(
-        f"open {at('index.html')}",
+        f"python -m webbrowser {at('index.html')}",
         f"python -m keras_cnns show {at('best.yaml')}",
         f"python -m keras_cnns train --config {at('best.yaml')} --out {quote(f'{out}-best')}",
         f"python -m export bundle {at('trials/' + best['id'])} --out {quote(f'{out}-bundle')}",
