@@ -14,11 +14,7 @@ class Narrowest:
 
     def __init__(self, session):
         self.session, self.content = session, None
-        search, values = session.search, session.space.narrowest()
-        self.limited = values is not None and any(getattr(search, n) for n in objectives.LIMITS)
-        if self.limited:
-            self.bench = measure.Bench(session)
-            self.candidate = session.space.candidate(values)
+        self.bench, self.values = measure.Bench(session), session.space.narrowest()
 
     def refuse(self):
         """Refuse limits on what does not depend on the machine.
@@ -26,7 +22,8 @@ class Narrowest:
         Raises:
             UserError: one lies below what the narrowest candidate comes to.
         """
-        if not self.limited:
+        limits = [getattr(self.session.search, name) for name in objectives.LIMITS]
+        if self.values is None or not any(limits):
             return
         try:
             model = self._model()
@@ -40,12 +37,11 @@ class Narrowest:
             self._judge(measure.of_file(self.content))
 
     def _model(self):
-        source, training = self.session.source, self.candidate.training
-        side = training.image_size or registry.find(self.candidate.model).input_shape[0]
+        source, candidate = self.session.source, self.session.space.candidate(self.values)
+        name, training = candidate.model, candidate.training
+        side = training.image_size or registry.find(name).input_shape[0]
         shape = (side, side, source.channels)
-        return registry.build_for_pixels(
-            self.candidate.model, len(source.classes), shape, training.widths
-        )
+        return registry.build_for_pixels(name, len(source.classes), shape, training.widths)
 
     def _judge(self, numbers):
         if found := objectives.broken(self.session.search, numbers):
