@@ -6,6 +6,7 @@ do not say is called unknown.
 """
 
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -115,6 +116,12 @@ def classes(labels):
     return f"{names}, and {more} more in labels.txt" if more > 0 else names
 
 
+def parameters(model):
+    """How many weights a training sets; the moving statistics of normalization are none."""
+    trained = (weight for weight in model.weights if not weight.name.startswith("moving_"))
+    return sum(math.prod(weight.shape) for weight in trained)
+
+
 def details(making, run):
     about = making.card.get("about", {})
     height, width, channels = making.image_shape
@@ -122,7 +129,7 @@ def details(making, run):
     rows = [
         ("Network", plain(making.card["name"])),
         ("Kind", "convolutional neural network that sorts images into classes"),
-        ("Parameters", f"{making.model.count_params():,}"),
+        ("Parameters", f"{parameters(making.model):,}"),
         ("Input", f"{width} x {height} pixels, {'grey' if channels == 1 else 'RGB'}, 0 to 255"),
         ("Output", f"a probability for each of {len(making.labels)} classes"),
         ("Version", plain(about.get("version") or UNKNOWN)),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export import yaml_file
-from pipelines.check import display
-from pipelines.errors import DamagedFile, UserError, did_you_mean
+from pipelines.check.names import display, near_path
+from pipelines.errors import DamagedFile, UserError
 
 CONFIG = "config.yaml"  # its presence makes a folder a run
 CARD = "model.json"  # of a bundle
@@ -47,9 +47,7 @@ def find(path, *, suffixes=(".keras", ".tflite", ".onnx")):
             raise UserError(f"{path} holds no {MODEL}: {_what_else(path)}")
         path = path / MODEL
     if not path.is_file():
-        parent = path.parent
-        near = [str(parent / p.name) for p in parent.iterdir()] if parent.is_dir() else []
-        raise UserError(f"no run or model {path}; {did_you_mean(path, near)}")
+        raise UserError(f"no run or model {display(path)}; {near_path(path)}")
     if path.suffix not in suffixes:
         raise UserError(f"{path} is no run and no {' or '.join(suffixes)} file")
     check_sealed(path)

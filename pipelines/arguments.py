@@ -15,6 +15,12 @@ class Parser(argparse.ArgumentParser):
         """Print one sentence and leave with status 2."""
         self.exit(2, f"{self.prog}: {message}\nsee: {self.prog} --help\n")
 
+    def _check_value(self, action, value):
+        # argparse has no public word for what it says of a choice that there is not.
+        if action.choices is not None and value not in action.choices:
+            near = did_you_mean(value, action.choices)
+            raise argparse.ArgumentError(action, f"no choice is named {value!r}; {near}")
+
     def parse_args(self, args=None, namespace=None):
         """Parse, after looking for unknown flags: argparse would first ask for missing ones."""
         known = self._option_string_actions

@@ -37,7 +37,7 @@ ROOT = Path(__file__).parent.parent
         ("keras_cnns train --model lenet --data digit --out OUT", "did you mean digits"),
         ("keras_cnns train --model lenet --data folder:OUT-not-here --out OUT", "no folder"),
         ("keras_cnns evaluate OUT", "no run or model"),
-        ("keras_cnns evaluate OUT --split tset", "invalid choice"),
+        ("keras_cnns evaluate OUT --split tset", "no choice is named 'tset'; did you mean test?"),
         ("keras_cnns predict OUT x.jpg", "no run or model"),
         ("keras_cnns train --model lenet --data digits --out OUT --epoch 3", "mean --epochs"),
         ("keras_cnns evaluate OUT --plot x.jpg", "no run or model"),
@@ -49,7 +49,8 @@ ROOT = Path(__file__).parent.parent
         ("pipelines preview digits --out x.jpg", ".png"),
         ("pipelines preview digits --out x.png --recipe dgits", "did you mean digits"),
         ("export bundle OUT --out OUT", "no run or model"),
-        ("export verify OUT", "is no bundle"),
+        ("export verify OUT", "out is not there"),
+        ("keras_cnns experiment --resume --out OUT", "out is not there"),
         ("export bundle OUT --out OUT --max-drop -1", "at least 0"),
     ],
 )

@@ -267,6 +267,8 @@ def test_every_arm_is_trained_with_every_seed_and_told(done):
         mean = np.mean([float(row["test_accuracy"]) for row in rows if row["arm"] == name])
         assert arm["accuracy"] == pytest.approx(mean)
         assert arm["accuracy_95"][0] < mean < arm["accuracy_95"][1]
+        told = f"{arm['words'][1:]} came out no better than guessing (10%)"
+        assert (told in " ".join(summary["caveats"])) == (arm["accuracy_95"][0] <= 0.1)
     assert [claim["verdict"] for claim in summary["claims"]][0] in verdict.ENDS
     with Image.open(out / "experiment.png") as picture:
         assert picture.width > 900

@@ -223,6 +223,15 @@ def test_a_dry_run_of_a_run_that_is_there_estimates_it_and_changes_nothing(stopp
     assert status == 2 and "holds no run" in errors
 
 
+def test_a_complete_training_is_held_to_its_settings_too(trained, run):
+    words = ["keras_cnns", "train", "--resume", "--out", trained]
+    status, _, errors = run(*words)
+    assert status == 0 and "nothing is left to train" in errors
+    for change in (["--epochs", "999"], ["--model", "lenet5"]):
+        status, _, errors = run(*words, *change)
+        assert status == 2 and f"not {change[1]}" in errors
+
+
 def test_an_edited_config_is_refused(stopped, run):
     config = stopped / "config.yaml"
     config.write_text(config.read_text().replace("batch_size: 64", "batch_size: 32"))

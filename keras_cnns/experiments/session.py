@@ -12,6 +12,7 @@ from keras_cnns.experiments import table
 from keras_cnns.training import recipes
 from keras_cnns.training.history import Rows
 from pipelines import files
+from pipelines.check.names import display, near_path
 from pipelines.errors import DamagedFile, UserError
 from pipelines.settings import flat, plain, resolve
 from pipelines.sources.recorded import KNOBS, anywhere, take_up
@@ -54,6 +55,8 @@ class Session:
             DamagedFile: its experiment.yaml is none.
         """
         path = Path(out) / CONFIG
+        if not path.parent.exists():
+            raise UserError(f"{display(path.parent)} is not there; {near_path(path.parent)}")
         if not path.is_file():
             raise UserError(f"{out} holds no experiment that could be taken up: no {CONFIG}")
         config = settings_in(path)

@@ -71,7 +71,7 @@ def sentence(experiment, claim, results, verdict):
     """
     better, worse = (experiment.arm(name) for name in (claim.better, claim.worse))
     parts = [_reached(arm, results[arm.name]) for arm in (better, worse)]
-    text = f"{parts[0][0].upper()}{parts[0][1:]}, {parts[1]}"
+    text = f"{capital(parts[0])}, {parts[1]}"
     if verdict.difference is not None:
         low, high = 100 * verdict.low, 100 * verdict.high
         text += f": {100 * verdict.difference:+.2f} points (95%: {low:+.2f} to {high:+.2f})"
@@ -79,6 +79,11 @@ def sentence(experiment, claim, results, verdict):
     if verdict.word == OPEN and len(results[claim.better]) == 1:
         return f"{text}; one seed cannot tell whether the claim of {source} holds"
     return f"{text}; {ENDS[verdict.word].format(source=source)}"
+
+
+def capital(words):
+    """The words of an arm as a sentence begins with them."""
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def _reached(arm, results):

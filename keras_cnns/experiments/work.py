@@ -7,7 +7,7 @@ import numpy as np
 
 from export import models
 from export.intervals import reached
-from export.trained import CONFIG, MODEL
+from export.trained import CONFIG, LABELS, MODEL
 from keras_cnns import complexity, registry
 from keras_cnns import run as runs
 from keras_cnns.evaluation.answers import ask
@@ -153,10 +153,9 @@ def pace(session, claim):
     soonest, best = int(np.argmax(ours >= theirs.max())) + 1, int(theirs.argmax()) + 1
     if ours.max() < theirs.max() or soonest >= best:
         return None
-    words = f"{better.words[0].upper()}{better.words[1:]}"
     return (
-        f"{words} came by epoch {soonest} to the best validation accuracy of {worse.words} "
-        f"({100 * theirs.max():.1f}%, epoch {best})."
+        f"{verdict.capital(better.words)} came by epoch {soonest} to the best validation accuracy "
+        f"of {worse.words} ({100 * theirs.max():.1f}%, epoch {best})."
     )
 
 
@@ -181,6 +180,14 @@ def caveats(session, told):
             "One seed: the intervals are over the images alone, and what another start of the same "
             "training would give is not known; --resume --seeds 3 tells."
         )
+    labels = session.run(session.experiment.arms[0], session.seeds[0]) / LABELS
+    chance = 1 / len(labels.read_text(encoding="utf-8").splitlines())
+    found += [
+        f"{verdict.capital(arm['words'])} came out no better than guessing ({100 * chance:.0f}%): "
+        "what is compared is a network that learnt with one that did not."
+        for arm in told["arms"].values()
+        if arm["accuracy"] is not None and arm["accuracy_95"][0] <= chance
+    ]
     if not session.config["full"]:
         found.append("A small size, not that of the paper; --full has that.")
     within = session.experiment.macs_within

@@ -88,6 +88,8 @@ def resume(out, *, changes=None, named=None, bar=False):
 
 def _resume(out, config, changes, named, bar):
     if run.is_complete(out):
+        if changes or named:
+            _refuse_changes(recipes.of_config(config), changes, config, named)
         progress.say(f"{out} is complete: nothing is left to train")
         return run.metrics(out)
     settings, source = _begun(out, config, changes, named)

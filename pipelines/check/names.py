@@ -32,8 +32,15 @@ def shell(text):
     return f"$'{escaped}'"
 
 
-def near_path(path, names):
-    """The near misses of a path among what lies beside it, by the last part: all share the rest."""
+def near_path(path, names=None):
+    """The near misses of a path among what lies beside it, by the last part: all share the rest.
+
+    Args:
+        names: what may have been meant; default, all that is beside it and not hidden.
+    """
+    if names is None:
+        there = path.parent.iterdir() if path.parent.is_dir() else ()
+        names = [p.name for p in there if p != path and not p.name.startswith(".")]
     return display(did_you_mean(path.name, names, f"{path.parent}{os.sep}"))
 
 
@@ -45,7 +52,5 @@ def find_file(path):
     """
     path = Path(path)
     if not path.is_file():
-        folder = path.parent
-        near = [p.name for p in folder.iterdir() if p != path] if folder.is_dir() else []
         what = "is a folder" if path.is_dir() else "is no file" if path.exists() else "is not there"
-        raise UserError(f"{display(path)} {what}; {near_path(path, near)}")
+        raise UserError(f"{display(path)} {what}; {near_path(path)}")
