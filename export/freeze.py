@@ -5,6 +5,7 @@ and costs several times the CPU; the converter's route from a concrete function 
 variables out of the file without a word (TensorFlow 2.21).
 """
 
+import gc
 from functools import cache
 
 import tensorflow as tf
@@ -14,6 +15,16 @@ from export import entrance
 from export.models import gives_probabilities
 
 INPUT, OUTPUT, SIGNATURE = "image", "probabilities", "serving_default"
+LARGE = 2**23  # bytes of weights
+
+
+def collect_garbage(size):
+    """Free what graphs of so many bytes leave in cycles: seven copies of the weights a step.
+
+    To walk through all that TensorFlow and Keras hold takes longer than a small network's export.
+    """
+    if size > LARGE:
+        gc.collect()
 
 
 def without_negation(function):
@@ -97,3 +108,4 @@ class Frozen:
         inference = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         signatures = {SIGNATURE: module.answer}
         tf.saved_model.save(module, str(path), signatures=signatures, options=inference)
+        collect_garbage(4 * self.model.count_params())

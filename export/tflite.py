@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert import mlir_quantize
 
 from export import calibration, graph, models
-from export.freeze import Frozen
+from export.freeze import Frozen, collect_garbage
 from export.graph import CONVERSIONS
 from pipelines.quiet import quiet
 
@@ -221,4 +221,6 @@ def _young_garbage_only():
 def convert(conversion, name):
     """The bytes of one of FORMATS, made from a Conversion."""
     with quiet(), _young_garbage_only():
-        return FORMATS[name].make(conversion)
+        content = FORMATS[name].make(conversion)
+    collect_garbage(len(content))
+    return content

@@ -210,3 +210,18 @@ def test_the_average_of_weights_is_the_formula_and_what_is_kept(digits, tmp_path
     second = [w.numpy() for w in job.model.weights]
     for a, b, average in zip(first, second, engine.serving, strict=True):
         np.testing.assert_allclose(average, a + 9 / 11 * (b - a), rtol=1e-5, atol=1e-7)
+
+
+def test_a_training_that_memory_cannot_hold_is_told_before_its_first_step(
+    digits, tmp_path, monkeypatch, capsys
+):
+    from keras_cnns.training import dry_run
+
+    settings = Training(epochs=1, batch_size=500)
+    model = registry.build_for_pixels("lenet", 10, (32, 32, 1))
+    outputs = sum(np.prod(layer.output.shape[1:]) for layer in model.layers)
+    assert dry_run.least(model, 500, 7) == 4 * 500 * outputs + 14
+    assert dry_run.free() is None or dry_run.free() > 2**20
+    monkeypatch.setattr(dry_run, "free", lambda: 2**20)
+    train("lenet", digits, settings, tmp_path / "run")
+    assert "of memory at the least, and 0.0 are free" in capsys.readouterr().err

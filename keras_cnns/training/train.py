@@ -7,7 +7,7 @@ from pathlib import Path
 from export import trained
 from export.trained import CHECKPOINTS, MODEL
 from keras_cnns import complexity, plots, run
-from keras_cnns.training import devices, progress, recipes, stops
+from keras_cnns.training import devices, dry_run, progress, recipes, stops
 from keras_cnns.training.board import Board, profiled
 from keras_cnns.training.checkpoint import Checkpoints, locked
 from keras_cnns.training.endings import LAST, told
@@ -164,6 +164,7 @@ def _go_on(job, out, config, bar):
         board = Board(out / "tensorboard", config, loop.progress.step)
         loop.watchers = (progress.show(bar), Rows(out / "history.csv"), board)
         _check_space(loop, out)
+        _check_memory(loop)
         if not (out / run.SHEET).exists():
             size = min(job.shape[0], 256)
             write_preview(job.source, job.settings.augment, out / run.SHEET, size=size)
@@ -215,6 +216,19 @@ def _check_space(loop, out):
         raise EnvironmentFault(
             f"{out} has {free / 2**20:.0f} MiB free, and checkpoints of this training take "
             f"{GROWTH * size / 2**20:.0f} MiB; free some, or name another --out"
+        )
+
+
+def _check_memory(loop):
+    """Warn of a training that the system may kill, which leaves no time for a word."""
+    state = sum(array.nbytes for array in loop.engine.state())
+    wanted = dry_run.least(loop.job.model, loop.job.batch, state)
+    free = dry_run.free()
+    if free is not None and wanted > free:
+        progress.say(
+            f"WARNING: this training takes {wanted / 2**30:.1f} GiB of memory at the least, and "
+            f"{free / 2**30:.1f} are free: the system may kill it; a smaller --batch-size or "
+            "--image-size takes less"
         )
 
 
