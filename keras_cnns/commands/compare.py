@@ -120,13 +120,13 @@ def _measured(found, form):
 
 
 def _show(rows, notes):
-    from keras_cnns.evaluation.compare import millions
+    from keras_cnns.evaluation.compare import accuracy, millions
 
     shown = sorted(rows, key=lambda row: -row["top1"])
     cli.table(
-        ["model", "top-1", "M parameters", "M MACs", "images/s", "latency (95%)", "size"],
+        ["model", "top-1 (95%)", "M parameters", "M MACs", "images/s", "latency (95%)", "size"],
         [
-            [row["model"], f"{100 * row['top1']:.2f}%", millions(row["params"]),
+            [row["model"], accuracy(row), millions(row["params"]),
              millions(row["macs"]), *_times(row)]
             for row in shown
         ],

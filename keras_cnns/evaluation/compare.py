@@ -153,6 +153,13 @@ def in_seconds(rows, watch):
                 row["images_per_second_95"] = [BATCH / watch.seconds(end) for end in ends[::-1]]
 
 
+def accuracy(row):
+    """The top-1 accuracy of a row, with its 95% interval where it was measured, in words."""
+    known = row["top1_95"]
+    ends = f" ({100 * known[0]:.1f} to {100 * known[1]:.1f})" if known else ""
+    return f"{100 * row['top1']:.2f}%{ends}"
+
+
 def latency(row):
     """The latency of a measured row with its 95% interval, in words."""
     known = row.get("latency_ms_95")

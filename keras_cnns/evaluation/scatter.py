@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from keras_cnns import page, plots, run
-from keras_cnns.evaluation.compare import BATCH, front, latency, millions, write_tables
+from keras_cnns.evaluation.compare import BATCH, accuracy, front, latency, millions, write_tables
 from keras_cnns.speed import REFERENCE
 from pipelines.files import whole_folder, write_json, write_text
 
@@ -125,12 +125,8 @@ def html(rows, costs, notes):
 
 def _said(row):
     """What a bubble says of itself."""
-    accuracy = f"{100 * row['top1']:.2f}% top-1"
-    if row["top1_95"]:
-        low, high = row["top1_95"]
-        accuracy += f" (95%: {100 * low:.1f} to {100 * high:.1f})"
     parts = [
-        accuracy,
+        f"top-1 {accuracy(row)}",
         f"{millions(row['params'])} M parameters",
         f"{millions(row['macs'])} M MACs",
     ]
@@ -144,10 +140,10 @@ def _table(rows):
     def number(value, form="{:,.2f}"):
         return ("-", 0.0) if value is None else (form.format(value), float(value))
 
-    header = ["model", "family", "top-1, %", "top-5, %", "M parameters", "M MACs", "images/s",
+    header = ["model", "family", "top-1 (95%)", "top-5, %", "M parameters", "M MACs", "images/s",
               "latency, ms", "latency / reference", "MB", "source"]  # fmt: skip
     lines = [
-        [row["model"], row["family"], number(100 * row["top1"]),
+        [row["model"], row["family"], (accuracy(row), row["top1"]),
          number(row["top5"] and 100 * row["top5"]), (millions(row["params"]), row["params"]),
          (millions(row["macs"]), row["macs"]), number(row.get("images_per_second"), "{:,.1f}"),
          number(row.get("latency_ms"), "{:,.3f}"), number(row.get("latency_ratio"), "{:,.3f}"),
