@@ -334,5 +334,8 @@ def _serve(words, ready, where):
                     return
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(60)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:  # as where SIGINT is ignored from the start
+                process.kill()
     pytest.fail(f"{where}: {said}")
