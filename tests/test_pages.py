@@ -1,8 +1,8 @@
 """Every command on a page is run as it is printed, in the order of its page, and every link leads.
 
 What takes long is shortened by SHORTER, and by nothing else: words that are added behind the
-printed ones. What runs until it is stopped is in SERVERS. What cannot run here is marked on the
-page, `sh not-run: REASON`, and counted below.
+printed ones, or stand for those of the same setting. What runs until it is stopped is in SERVERS.
+What cannot run here is marked on the page, `sh not-run: REASON`, and counted below.
 """
 
 import ast
@@ -304,13 +304,15 @@ def _perform(words, run, where):
         assert status.returncode == 0, where
         return None
     assert words[:2] == ["python", "-m"], f"{where}: teach the test to run it, or mark it"
-    words = words[2:] + _shorter(words[2:])
+    more = _shorter(words[2:])
+    again = {word.partition("=")[0] for word in more if "=" in word}  # said once, or refused
+    words = [word for word in words[2:] if word.partition("=")[0] not in again] + more
     if not OURS.match(f"python -m {words[0]} "):
         result = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True)
         assert result.returncode == 0, f"{where}: {result.stderr[-2000:]}"
         return None
     status, _, errors = run(*words)
-    assert status == 0, f"{where} {_shorter(words)}: {errors[-3000:]}"
+    assert status == 0, f"{where} {more}: {errors[-3000:]}"
     return None
 
 
