@@ -364,6 +364,7 @@ def test_a_training_that_fails_is_an_outcome(run, tmp_path):
         (["batch-norm", "--recipe", "plane", "--out", "x"], "did you mean plain?"),
         (["batch-norm", "--image-size", "4", "--out", "x"], "cannot be built for 4 x 4 images"),
         (["--resume", "--out", "x"], "x is not there"),
+        (["--resume", "--out", "."], ". holds no experiment that could be taken up"),
         (["--out", "x"], "name an experiment: batch-norm, residual"),
     ],
 )
