@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from pipelines.check.names import display, near_path
+from pipelines.check.names import find_folder
 from pipelines.errors import DamagedFile, UserError
 from pipelines.files import write_json
 
@@ -31,10 +31,8 @@ def read_card(folder):
         UserError: the folder is no bundle.
         DamagedFile: its card is no card, or was changed since it was written.
     """
-    folder = Path(folder)
-    file = folder / MARKER
-    if not folder.exists():
-        raise UserError(f"{display(folder)} is not there; {near_path(folder)}")
+    find_folder(folder)
+    file = Path(folder) / MARKER
     if not file.is_file():
         raise UserError(f"{folder} is no bundle: it holds no {MARKER}")
     try:

@@ -12,7 +12,7 @@ from keras_cnns.experiments import table
 from keras_cnns.training import recipes
 from keras_cnns.training.history import Rows
 from pipelines import files
-from pipelines.check.names import display, near_path
+from pipelines.check.names import find_folder
 from pipelines.errors import DamagedFile, UserError
 from pipelines.settings import flat, plain, resolve
 from pipelines.sources.recorded import KNOBS, anywhere, take_up
@@ -54,9 +54,8 @@ class Session:
             UserError: there is none, or something differs.
             DamagedFile: its experiment.yaml is none.
         """
+        find_folder(out)
         path = Path(out) / CONFIG
-        if not path.parent.exists():
-            raise UserError(f"{display(path.parent)} is not there; {near_path(path.parent)}")
         if not path.is_file():
             raise UserError(f"{out} holds no experiment that could be taken up: no {CONFIG}")
         config = settings_in(path)

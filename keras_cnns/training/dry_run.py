@@ -67,19 +67,18 @@ def peak():
     return most * (1 if sys.platform == "darwin" else 1024)  # Linux counts in KiB
 
 
-def least(model, batch_size, state):
+def least(model, batch_size):
     """Bytes that a training takes at the least.
 
-    Every layer's output for a whole batch, which the way back asks for, and `state`, that of the
-    weights with their optimizer, twice: a checkpoint is copied before it is written. What was
-    measured by `estimate` was 0.8 to 2.6 times as much in outputs alone.
+    Every layer's output for a whole batch, which the way back asks for, the weights and their
+    gradients. What `estimate` measured was 0.8 to 2.6 times as much in outputs alone.
     """
     numbers = sum(
         math.prod(output.shape[1:])
         for layer in model.layers
         for output in (layer.output if isinstance(layer.output, list | tuple) else [layer.output])
     )
-    return 4 * batch_size * numbers + 2 * state
+    return 4 * (batch_size * numbers + 2 * model.count_params())
 
 
 def free():

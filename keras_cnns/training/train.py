@@ -56,6 +56,7 @@ def train(name, source, settings, out, *, recipe="plain", bar=False):
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         run.claim_held(out)
+        _check_memory(job)
         xla, reason = devices.choose_xla(job, settings)
         progress.say(reason)
         config = _config(job, recipe, xla=xla)
@@ -100,6 +101,7 @@ def _resume(out, config, changes, named, bar):
     if not job.chief:
         return _follow(job, out, config)
     run.write_about(out, source.classes, source.skipped)
+    _check_memory(job)
     return _go_on(job, out, config, bar)
 
 
@@ -164,7 +166,6 @@ def _go_on(job, out, config, bar):
         board = Board(out / "tensorboard", config, loop.progress.step)
         loop.watchers = (progress.show(bar), Rows(out / "history.csv"), board)
         _check_space(loop, out)
-        _check_memory(loop)
         if not (out / run.SHEET).exists():
             size = min(job.shape[0], 256)
             write_preview(job.source, job.settings.augment, out / run.SHEET, size=size)
@@ -219,10 +220,9 @@ def _check_space(loop, out):
         )
 
 
-def _check_memory(loop):
+def _check_memory(job):
     """Warn of a training that the system may kill, which leaves no time for a word."""
-    state = sum(array.nbytes for array in loop.engine.state())
-    wanted = dry_run.least(loop.job.model, loop.job.batch, state)
+    wanted = dry_run.least(job.model, job.batch)
     free = dry_run.free()
     if free is not None and wanted > free:
         progress.say(

@@ -39,7 +39,9 @@ def near_path(path, names=None):
         names: what may have been meant; default, all that is beside it and not hidden.
     """
     if names is None:
-        there = path.parent.iterdir() if path.parent.is_dir() else ()
+        if not path.parent.is_dir():
+            return f"nor is {display(path.parent)}"
+        there = path.parent.iterdir()
         names = [p.name for p in there if p != path and not p.name.startswith(".")]
     return display(did_you_mean(path.name, names, f"{path.parent}{os.sep}"))
 
@@ -54,3 +56,14 @@ def find_file(path):
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is no file" if path.exists() else "is not there"
         raise UserError(f"{display(path)} {what}; {near_path(path)}")
+
+
+def find_folder(path):
+    """Refuse a folder that is not there, with its near misses.
+
+    Raises:
+        UserError: there is nothing of that name.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{display(path)} is not there; {near_path(path)}")
